@@ -1,0 +1,164 @@
+"""The server class of every model: Ray's LLMServer with generation defaults and a warm-up.
+
+Requests reach a replica on one of two paths, which Ray's settings choose. On the routed path an ingress sends typed
+requests to `chat` and `completions`; on the direct path clients talk to vLLM's own application in the replica, which
+`__serve_build_asgi_app__` returns. The defaults are merged on both.
+"""
+
+import dataclasses
+import logging
+import time
+from collections.abc import AsyncGenerator
+from typing import Any
+
+from pydantic import ValidationError
+from ray.serve.llm.deployment import LLMServer
+from ray.serve.llm.openai_api_models import ErrorResponse
+
+from rayllm_engine.defaults import RequestDefaults, ignored_keys, resolve
+from rayllm_engine.direct import PublicEndpoints, not_found
+from rayllm_engine.requests import request_fields, request_from
+from rayllm_engine.settings import SECTION, InvalidSettings, Settings, parse_settings
+
+logger = logging.getLogger("ray.serve")
+
+GENERATING_PATHS = {"chat": "/v1/chat/completions", "completions": "/v1/completions"}
+"""The endpoints that generate text, by their method's name."""
+
+WARM_UP = {
+    "chat": {"messages": [{"role": "user", "content": "Hello"}], "max_tokens": 4, "ignore_eos": True},
+    "completions": {"prompt": "Hello", "max_tokens": 4, "ignore_eos": True},
+    "embeddings": {"input": "Hello"},
+}
+"""The request that each endpoint is warmed up with: a few tokens, so that prefill and decoding have both run."""
+
+
+class RayLLMServer(LLMServer):  # type: ignore[misc]  # Ray is not installed where types are checked
+    """Serves one model by the operator's contract (docs/engine-contract.md)."""
+
+    @classmethod
+    def get_deployment_options(cls, llm_config: Any) -> dict[str, Any]:
+        """Return Ray's deployment options, once the contract's section is known to be valid.
+
+        Raises:
+            InvalidSettings: so an application with a bad section fails when it is built, before a GPU is asked for.
+        """
+        parse_settings(llm_config.experimental_configs)
+        options: dict[str, Any] = super().get_deployment_options(llm_config)
+        return options
+
+    async def start(self) -> None:
+        """Start the engine and generate once; only then does Ray count the replica as ready."""
+        config = await self.llm_config()
+        self._model_id: str = config.model_id
+        self._settings = parse_settings(config.experimental_configs)
+        self._body_defaults: dict[str, RequestDefaults] = {}
+        self._request_defaults: dict[str, RequestDefaults] = {}
+        await super().start()
+        await self._resolve_defaults()
+        began = time.monotonic()
+        await self._warm_up()
+        logger.info("warmed up %s in %.1f s", self._model_id, time.monotonic() - began)
+
+    async def chat(self, request: Any, raw_request_info: Any = None) -> AsyncGenerator[Any, None]:
+        """Run a chat completion of the routed path."""
+        if not self._settings.chat:
+            return _single(ErrorResponse.model_validate({"error": not_found(self._chat_refusal())}))
+        answer: AsyncGenerator[Any, None] = await super().chat(self._merged("chat", request), raw_request_info)
+        return answer
+
+    async def completions(self, request: Any, raw_request_info: Any = None) -> AsyncGenerator[Any, None]:
+        """Run a text completion of the routed path."""
+        request = self._merged("completions", request)
+        answer: AsyncGenerator[Any, None] = await super().completions(request, raw_request_info)
+        return answer
+
+    async def __serve_build_asgi_app__(self) -> Any:
+        """Return the application of the direct path."""
+        app = await super().__serve_build_asgi_app__()
+        # vLLM built its middleware stack already; without one, Starlette builds it anew with ours outermost.
+        app.middleware_stack = None
+        app.add_middleware(
+            PublicEndpoints,
+            defaults={GENERATING_PATHS[endpoint]: defaults for endpoint, defaults in self._body_defaults.items()},
+            refusals={} if self._settings.chat else {GENERATING_PATHS["chat"]: self._chat_refusal()},
+        )
+        return app
+
+    def _chat_refusal(self) -> str:
+        return (
+            f"The model {self._model_id!r} does not serve chat completions, because its prompt_format is disabled;"
+            " use /v1/completions."
+        )
+
+    def _merged(self, endpoint: str, request: Any) -> Any:
+        """Return the request with the defaults set on it; what the client left out is not in its fields_set."""
+        own = {name: getattr(request, name) for name in request.model_fields_set}
+        for name, value in self._request_defaults[endpoint].changes(own).items():
+            setattr(request, name, value)
+        return request
+
+    async def _resolve_defaults(self) -> None:
+        """Turn the settings into the defaults of each endpoint, and say once which of them have no effect."""
+        texts = {token_ids: await self._decode(token_ids) for token_ids in self._settings.encoded_stops}
+        known_fields = {endpoint: request_fields(endpoint) for endpoint in GENERATING_PATHS}
+        for endpoint, fields in known_fields.items():
+            defaults = resolve(self._settings, texts.__getitem__, fields, chat=endpoint == "chat")
+            self._body_defaults[endpoint] = defaults
+            self._request_defaults[endpoint] = _typed(endpoint, defaults)
+        ignored = ignored_keys(self._settings, frozenset().union(*known_fields.values()))
+        if ignored:
+            logger.warning("%s.generate_kwargs: %s have no effect on vLLM", SECTION, ", ".join(ignored))
+
+    async def _decode(self, token_ids: tuple[int, ...]) -> str:
+        """Return the text of these token ids by the model's tokenizer."""
+        request = request_from("detokenize", {"model": self._model_id, "tokens": list(token_ids)})
+        answers = [answer async for answer in await self.detokenize(request)]
+        if isinstance(answers[0], ErrorResponse):
+            raise InvalidSettings(f"{SECTION}.stopping_sequences: {list(token_ids)!r}: {answers[0].error.message}")
+        text: str = answers[0].prompt
+        return text
+
+    async def _warm_up(self) -> None:
+        """Generate a few tokens, or embed a text where the model cannot generate.
+
+        A model may lack a chat template, so what a chat request says is only logged; completions need nothing.
+
+        Raises:
+            RuntimeError: the model answers neither a completion nor an embedding.
+        """
+        refused = await self._try("completions")
+        if refused is None:
+            chat_refused = await self._try("chat") if self._settings.chat else None
+            if chat_refused is not None:
+                logger.warning("chat completions of %s do not work: %s", self._model_id, chat_refused)
+        elif await self._try("embeddings") is not None:
+            raise RuntimeError(f"the warm-up of {self._model_id!r} failed: {refused}")
+
+    async def _try(self, endpoint: str) -> str | None:
+        """Send the endpoint its warm-up request; return the engine's error message, None where it answered."""
+        request = request_from(endpoint, {"model": self._model_id, **WARM_UP[endpoint]})
+        async for answer in await getattr(self, endpoint)(request):
+            if isinstance(answer, ErrorResponse):
+                message: str = answer.error.message
+                return message
+        return None
+
+
+def _typed(endpoint: str, defaults: RequestDefaults) -> RequestDefaults:
+    """Return the defaults with values of the types that the endpoint's requests hold after validation.
+
+    Raises:
+        InvalidSettings: a generate_kwargs value is not valid for its field.
+    """
+    try:
+        request = request_from(endpoint, {**WARM_UP[endpoint], **defaults.fields})
+    except ValidationError as error:
+        complaints = "; ".join(f"{entry['loc'][-1:]}: {entry['msg']}" for entry in error.errors())
+        raise InvalidSettings(f"{SECTION}.generate_kwargs: {complaints}") from error
+    return dataclasses.replace(defaults, fields={name: getattr(request, name) for name in defaults.fields})
+
+
+async def _single(answer: Any) -> AsyncGenerator[Any, None]:
+    """Yield one answer, as the engine's generators do."""
+    yield answer

@@ -1,0 +1,101 @@
+"""The `experimental_configs.rayllm` section of an LLMConfig: what the operator tells the engine, version 1.
+
+The section is described for its readers in docs/engine-contract.md.
+"""
+
+from collections.abc import Mapping
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, StrictBool, StrictInt, StrictStr, ValidationError
+from pydantic_core import ErrorDetails
+
+SECTION = "experimental_configs.rayllm"
+"""Where the section stands in an LLMConfig; error messages start with it."""
+
+VERSION = 1
+"""The only version of the contract that this package speaks."""
+
+TokenId = Annotated[StrictInt, Field(ge=0)]
+StopText = Annotated[StrictStr, Field(min_length=1)]
+StopTokens = Annotated[tuple[TokenId, ...], Field(min_length=1)]
+
+
+class InvalidSettings(ValueError):
+    """The section, or a value in it, cannot be used; the message names the key, what was seen and what to do."""
+
+
+class Settings(BaseModel):
+    """The section as the operator rendered it; a null means the same as an absent key."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    version: Literal[1]
+    """Version of the contract; required."""
+
+    stopping_sequences: tuple[TokenId | StopText | StopTokens, ...] = ()
+    """Stops added to those of every request: a text, a token id, or the token ids of one text."""
+
+    generate_kwargs: dict[str, JsonValue] = Field(default_factory=dict)
+    """Values of request fields for requests that give none, by vLLM's or by Hugging Face's name."""
+
+    add_special_tokens: StrictBool | None = None
+    """Whether chat prompts are tokenised with special tokens such as BOS; None leaves vLLM's default, which is not."""
+
+    chat: StrictBool = True
+    """Whether chat completions are served; false answers them with 404."""
+
+    @property
+    def encoded_stops(self) -> list[tuple[int, ...]]:
+        """The stops that are texts given as token ids, for the model's tokenizer to decode."""
+        return [stop for stop in self.stopping_sequences if isinstance(stop, tuple)]
+
+
+def parse_settings(experimental_configs: Mapping[str, object]) -> Settings:
+    """Return the section of these experimental configs; without one, settings that change nothing.
+
+    Raises:
+        InvalidSettings: the section is malformed or speaks a version that this package does not.
+    """
+    section = experimental_configs.get("rayllm")
+    if section is None:
+        return Settings(version=VERSION)
+    if not isinstance(section, Mapping):
+        raise InvalidSettings(f"{SECTION}: expected a mapping, got {section!r}")
+    present = {key: value for key, value in section.items() if value is not None}
+    if "version" in present and present["version"] != VERSION:
+        raise InvalidSettings(
+            f"{SECTION}.version: this engine image speaks version {VERSION}, got {present['version']!r};"
+            " use an engine image and an operator of the same release line"
+        )
+    try:
+        return Settings.model_validate(present)
+    except ValidationError as error:
+        raise InvalidSettings("; ".join(_sentences(error.errors()))) from error
+
+
+def _sentences(errors: list[ErrorDetails]) -> list[str]:
+    """Return one sentence for each key at fault; a union reports every alternative that failed."""
+    by_key: dict[str, str] = {}
+    for error in errors:
+        key = _key_of(error)
+        by_key.setdefault(key, f"{SECTION}.{key}: {_complaint(key, error)}")
+    return list(by_key.values())
+
+
+def _key_of(error: ErrorDetails) -> str:
+    """Return the path of the value at fault, without the names pydantic gives to a union's alternatives."""
+    location = error["loc"]
+    if location[0] == "stopping_sequences" and len(location) > 1:
+        return f"stopping_sequences[{location[1]}]"
+    return str(location[0])
+
+
+def _complaint(key: str, error: ErrorDetails) -> str:
+    """Return what is wrong at this key and what would be right."""
+    if error["type"] == "extra_forbidden":
+        return f"unknown key; version {VERSION} knows {', '.join(sorted(Settings.model_fields))}"
+    if error["type"] == "missing":
+        return f"required; this engine image speaks version {VERSION}"
+    if key.startswith("stopping_sequences["):
+        return f"expected a text, a token id or a list of token ids, none of them empty or negative, got {error['input']!r}"
+    return f"{error['msg']}, got {error['input']!r}"

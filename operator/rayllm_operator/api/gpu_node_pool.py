@@ -1,0 +1,117 @@
+"""GPUNodePool: one kind of node, described once by an administrator."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from rayllm_operator.api.base import (
+    CelRule,
+    Count,
+    FreeForm,
+    KubernetesSection,
+    NamedList,
+    NonNegativeCount,
+    PositiveCount,
+    Quantity,
+    cel_rules,
+)
+from rayllm_operator.api.cluster_config import EnvironmentVariable, ObjectName, Toleration
+from rayllm_operator.api.conditions import Condition
+
+DEFAULT_GPU_RESOURCE = "nvidia.com/gpu"
+
+
+class NodeCapacity(KubernetesSection):
+    """What one Kubernetes node of the pool can give to pods."""
+
+    gpus: NonNegativeCount | None = None
+    """GPUs of one node. Default 0."""
+    cpus: Annotated[float, Field(gt=0)]
+    """CPUs that pods can have, less what the node's own agents take."""
+    memory: Quantity
+    """Memory that pods can have, such as ``180Gi``."""
+    gpu_resource_name: str | None = None
+    """Kubernetes' name of the GPU resource. Default nvidia.com/gpu."""
+    gpu_memory: Quantity | None = None
+    """Memory of one GPU, such as ``24Gi``. Default: unknown."""
+
+
+class PoolCache(KubernetesSection):
+    """Where weights and compile caches live on the pool's nodes."""
+
+    type: Literal["HostPath", "EmptyDir", "PersistentVolumeClaim"]
+    """``HostPath`` and ``PersistentVolumeClaim`` outlive a pod, ``EmptyDir`` does not."""
+    path: str | None = None
+    """HostPath: the directory on the node that the administrator prepared. Default /var/lib/rayllm."""
+    size: Quantity | None = None
+    """EmptyDir: size limit; PersistentVolumeClaim: size of the claim. Default: no limit, 200Gi."""
+    storage_class_name: str | None = None
+    """PersistentVolumeClaim: its StorageClass. Default: the cluster's."""
+
+
+class NamespaceSelector(FreeForm):
+    """A Kubernetes label selector over namespaces; empty selects all."""
+
+
+class GPUNodePoolSpec(KubernetesSection):
+    """The nodes of a pool: what they offer to Ray, what they can hold, and how a pod lands there."""
+
+    model_config = cel_rules(
+        CelRule(
+            "!has(self.minNodes) || self.maxNodes >= self.minNodes",
+            message_expression="'maxNodes (' + string(self.maxNodes) + ') must be at least "
+            "minNodes (' + string(self.minNodes) + ')'",
+        )
+    )
+
+    resources: dict[str, NonNegativeCount]
+    """Ray custom resources that a Ray worker on these nodes offers; whole numbers."""
+    node: NodeCapacity
+    """What one node can give to pods."""
+    worker_pod: Literal["Replica", "Node"] | None = None
+    """``Replica`` cuts pods to one replica, so that models share nodes; ``Node`` takes a whole one. Default Replica."""
+    min_nodes: NonNegativeCount | None = None
+    """Nodes that are always there. Default 0."""
+    max_nodes: PositiveCount
+    """Most nodes that the pool can have."""
+    node_selector: dict[str, str] | None = None
+    """Labels of the pool's nodes. Default: any node."""
+    tolerations: list[Toleration] | None = None
+    """Taints of the pool's nodes that its pods tolerate. Default: none."""
+    runtime_class_name: ObjectName | None = None
+    """RuntimeClass of its pods. Default: none."""
+    pod_labels: dict[str, str] | None = None
+    """More labels of its pods. Default: none."""
+    pod_annotations: dict[str, str] | None = None
+    """More annotations of its pods. Default: none."""
+    env: NamedList[EnvironmentVariable] | None = None
+    """Environment variables of its pods. Default: none."""
+    extra_resources: dict[str, Quantity] | None = None
+    """Kubernetes resources of its pods besides CPU, memory and GPUs, such as EFA devices. Default: none."""
+    shm_size: Quantity | None = None
+    """Size of /dev/shm. Default: 30 % of the pod's memory, as Ray's object store takes."""
+    priority: Count | None = None
+    """Pools with a higher number are tried first. Default 0."""
+    price_per_hour: Annotated[str, Field(pattern=r"^[0-9]+(\.[0-9]+)?$")] | None = None
+    """Price of one node per hour, in the currency of your choice. Default: unknown."""
+    cache: PoolCache | None = None
+    """Where weights and compile caches live. Default EmptyDir."""
+    namespace_selector: NamespaceSelector | None = None
+    """Namespaces whose models may use the pool. Default: all."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.min_nodes is not None and self.max_nodes < self.min_nodes:
+            raise ValueError(f"maxNodes ({self.max_nodes}) must be at least minNodes ({self.min_nodes})")
+        return self
+
+
+class GPUNodePoolStatus(KubernetesSection):
+    """What the operator observed of a pool."""
+
+    observed_generation: int | None = None
+    """The last generation that was judged."""
+    conditions: list[Condition] | None = None
+    """Accepted, always."""
+    models: int | None = None
+    """Models that use the pool."""

@@ -1,0 +1,134 @@
+"""Checks that need nothing but the object itself; the operator and the command line run these same functions.
+
+What the CRD or the admission policy refuses, this refuses too: it is the last of the three judges.
+"""
+
+import difflib
+import re
+from collections.abc import Mapping
+from typing import Any, TypeVar, cast, get_args
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from rayllm_operator.api.configuration import OperatorConfiguration
+from rayllm_operator.api.findings import Finding
+from rayllm_operator.api.gpu_node_pool import GPUNodePoolSpec
+from rayllm_operator.api.llm_model import LLMModelSpec
+from rayllm_operator.api.meta import MAX_NAME_LENGTH
+
+Model = TypeVar("Model", bound=BaseModel)
+
+_DNS_1035 = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
+_KINDS_OF_VALUE = {
+    "int_type": "must be a whole number",
+    "float_type": "must be a number",
+    "bool_type": "must be true or false",
+    "string_type": "must be text",
+    "list_type": "must be a list",
+    "dict_type": "must be a mapping",
+    "model_type": "must be a mapping",
+    "mapping_type": "must be a mapping",
+}
+
+
+def validate_model_name(name: str) -> list[Finding]:
+    """Check a model's name: KubeRay derives others from it, so a DNS-1035 label of at most 47 characters."""
+    if len(name) > MAX_NAME_LENGTH:
+        message = f"{name!r} has {len(name)} characters; KubeRay allows at most {MAX_NAME_LENGTH}"
+    elif not _DNS_1035.fullmatch(name):
+        message = (
+            f"{name!r} is no DNS-1035 label: lower-case letters, digits and '-', starting with a letter "
+            "and ending with a letter or digit"
+        )
+    else:
+        return []
+    return [Finding(("metadata", "name"), message)]
+
+
+def parse_model(spec: object) -> tuple[LLMModelSpec | None, list[Finding]]:
+    """Parse an LLMModel's spec; None where it has errors, which are then among the findings."""
+    return _parse(LLMModelSpec, spec)
+
+
+def parse_pool(spec: object) -> tuple[GPUNodePoolSpec | None, list[Finding]]:
+    """Parse a GPUNodePool's spec; None where it has errors, which are then among the findings."""
+    return _parse(GPUNodePoolSpec, spec)
+
+
+def parse_configuration(data: object) -> tuple[OperatorConfiguration | None, list[Finding]]:
+    """Parse the operator's configuration; None where it has errors, which are then among the findings."""
+    return _parse(OperatorConfiguration, data)
+
+
+def _parse(model: type[Model], data: object) -> tuple[Model | None, list[Finding]]:
+    try:
+        return model.model_validate(data), []
+    except ValidationError as error:
+        return None, sorted({_finding(model, data, detail) for detail in error.errors()}, key=lambda f: f.key)
+
+
+def _finding(model: type[BaseModel], data: object, detail: ErrorDetails) -> Finding:
+    path = _written_path(data, detail["loc"], is_missing=detail["type"] == "missing")
+    return Finding(path, _message(model, path, detail))
+
+
+def _written_path(
+    data: object, location: tuple[str | int, ...], *, is_missing: bool
+) -> tuple[str | int, ...]:
+    """Keep of pydantic's location what the user wrote; it also names union members and validators."""
+    path: list[str | int] = []
+    for part in location:
+        is_index = isinstance(data, list) and isinstance(part, int) and part < len(data)
+        if is_index or (isinstance(data, Mapping) and part in data):
+            data = cast("Any", data)[part]
+        elif not is_missing or part != location[-1]:
+            continue
+        path.append(part)
+    return tuple(path)
+
+
+def _message(model: type[BaseModel], path: tuple[str | int, ...], detail: ErrorDetails) -> str:
+    kind, seen, context = detail["type"], detail["input"], detail.get("ctx", {})
+    if kind == "extra_forbidden":
+        return f"unknown key{_suggestion(str(path[-1]), _known_keys(model, path[:-1]))}"
+    if kind == "missing":
+        return "is required"
+    if kind == "value_error":
+        return str(context["error"])
+    if kind in _KINDS_OF_VALUE:
+        return f"{_KINDS_OF_VALUE[kind]}, seen {seen!r}"
+    if kind == "literal_error":
+        return f"must be {context['expected']}, seen {seen!r}"
+    return f"{detail['msg'][0].lower()}{detail['msg'][1:]}, seen {seen!r}"
+
+
+def _suggestion(key: str, known: list[str]) -> str:
+    near = difflib.get_close_matches(key, known, n=1, cutoff=0.6)
+    if near:
+        return f"; did you mean {near[0]}?"
+    return f"; known keys: {', '.join(known)}" if known else ""
+
+
+def _known_keys(model: type[BaseModel], path: tuple[str | int, ...]) -> list[str]:
+    """Return the keys that the model knows at a path of the object."""
+    current: type[BaseModel] | None = model
+    for part in path:
+        if isinstance(part, int):
+            continue
+        current = next(
+            (
+                nested_model(field.annotation)
+                for name, field in (current.model_fields.items() if current else ())
+                if part in (name, field.alias)
+            ),
+            None,
+        )
+    return [field.alias or name for name, field in current.model_fields.items()] if current else []
+
+
+def nested_model(annotation: Any) -> type[BaseModel] | None:
+    """Return the model that an annotation holds, alone, in a union or in a list; None where there is none."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next((model for argument in get_args(annotation) if (model := nested_model(argument))), None)

@@ -1,0 +1,32 @@
+"""The entry point ``rayllm``."""
+
+import click
+
+from rayllm_operator import __version__
+from rayllm_operator.cli.render import render
+from rayllm_operator.cli.run import run
+from rayllm_operator.cli.validate import validate
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(__version__, "--version", "-V", prog_name="rayllm")
+def main() -> None:
+    """Serve language models: one RayLLM file per model in, an OpenAI-compatible endpoint out.
+
+    \b
+    Examples:
+      rayllm validate model.yaml
+      rayllm render model.yaml --pools pools.yaml
+      rayllm run model.yaml
+
+    \b
+    Exit codes:
+      0  success
+      1  a file has errors
+      2  wrong usage, or a file that cannot be read
+      3  run only: the engine is missing, or the model did not start or stopped serving
+    """
+
+
+for command in (validate, render, run):
+    main.add_command(command)

@@ -1,0 +1,110 @@
+"""Plans the models of files as the operator would, against pools of files or a pool that stands for any."""
+
+import math
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+
+from rayllm_operator.api.configuration import OperatorConfiguration
+from rayllm_operator.api.findings import Finding, Severity
+from rayllm_operator.api.gpu_node_pool import GPUNodePoolSpec
+from rayllm_operator.api.llm_model import LLMModelSpec
+from rayllm_operator.api.registry import RayActorOptions, ScalingConfig
+from rayllm_operator.cli.objects import Model, NamedPool
+from rayllm_operator.cli.reports import Report
+from rayllm_operator.plan import PlanRequest, PlanResult, Pool, plan_model
+
+CATCH_ALL = "any-pool"
+"""Name of the pool that stands for any, and so of the worker group in what is rendered without pools."""
+
+CATCH_ALL_GPUS, CATCH_ALL_CPUS, CATCH_ALL_MEMORY = 8, 96, "768Gi"
+"""The node that is assumed where no pools are known; it grows until it holds a replica."""
+
+_CATCH_ALL_NODES = 1_000_000
+"""More than any model can use."""
+
+
+def plan_of(
+    model: Model, pools: Sequence[NamedPool] | None, configuration: OperatorConfiguration, namespace: str
+) -> PlanResult:
+    """Plan one model; where ``pools`` is None, against one that offers whatever the model asks for."""
+    if pools is None:
+        known = _catch_all_pools(model.spec)
+    else:
+        known = tuple(Pool(pool.name, pool.spec) for pool in pools)
+    return plan_model(
+        PlanRequest(
+            name=model.name,
+            namespace=model.namespace or namespace,
+            spec=model.spec,
+            pools=known,
+            configuration=configuration,
+            restarted_at=model.restarted_at,
+        )
+    )
+
+
+def reports_of(model: Model, findings: Iterable[Finding]) -> list[Report]:
+    """Place a plan's findings in the model's file."""
+    return [
+        (model.place if finding.path[:1] == ("metadata",) else model.spec_place).report(finding)
+        for finding in findings
+    ]
+
+
+def shared_ids(models: Sequence[Model], namespace: str) -> list[Report]:
+    """Warn about models that answer to one model_id in one namespace, on each of them."""
+    same: defaultdict[tuple[str, str], list[Model]] = defaultdict(list)
+    for model in models:
+        same[(model.namespace or namespace, model.spec.engine_config.model_id)].append(model)
+    reports = []
+    for (_, model_id), group in same.items():
+        for model in group:
+            others = ", ".join(sorted({other.name for other in group} - {model.name}))
+            if others:
+                message = f"{model_id!r} is also the model_id of {others} in this namespace"
+                finding = Finding(("engine_config", "model_id"), message, Severity.WARNING)
+                reports.append(model.spec_place.report(finding))
+    return reports
+
+
+def _catch_all_pools(spec: LLMModelSpec) -> tuple[Pool, ...]:
+    """Return a pool that offers what the model asks for, under each name that the model asks for."""
+    names = (spec.cluster_config and spec.cluster_config.pools) or [CATCH_ALL]
+    offer = GPUNodePoolSpec.model_validate(
+        {"resources": _custom_resources(spec), "node": _node(spec), "maxNodes": _CATCH_ALL_NODES}
+    )
+    return tuple(Pool(name, offer, is_catch_all=True) for name in dict.fromkeys(names))
+
+
+def _custom_resources(spec: LLMModelSpec) -> dict[str, int]:
+    """Return the Ray custom resources of one replica, rounded up to the whole numbers that pools offer."""
+    asked: Counter[str] = Counter()
+    scaling = spec.scaling_config
+    for name, amount in ((scaling and scaling.resources_per_worker) or {}).items():
+        asked[name] += math.ceil(amount * _workers(spec))
+    actor = spec.deployment_config and spec.deployment_config.ray_actor_options
+    for name, amount in ((actor and actor.resources) or {}).items():
+        asked[name] += math.ceil(amount)
+    return dict(sorted(asked.items()))
+
+
+def _node(spec: LLMModelSpec) -> dict[str, object]:
+    scaling = spec.scaling_config or ScalingConfig()
+    actor = (spec.deployment_config and spec.deployment_config.ray_actor_options) or RayActorOptions()
+    gpus = _or_one(scaling.num_gpus_per_worker) * _workers(spec) + (actor.num_gpus or 0)
+    cpus = _or_one(scaling.num_cpus_per_worker) * _workers(spec) + _or_one(actor.num_cpus)
+    return {
+        "gpus": max(CATCH_ALL_GPUS, math.ceil(gpus)),
+        "cpus": max(CATCH_ALL_CPUS, cpus),
+        "memory": CATCH_ALL_MEMORY,
+    }
+
+
+def _or_one(amount: float | None) -> float:
+    """Return an amount that is 1 where it is left out, as RayLLM's are."""
+    return 1.0 if amount is None else amount
+
+
+def _workers(spec: LLMModelSpec) -> int:
+    workers = spec.scaling_config and spec.scaling_config.num_workers
+    return 1 if workers is None else workers

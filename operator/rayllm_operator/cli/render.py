@@ -1,0 +1,84 @@
+"""``rayllm render``: the manifests that the operator would apply."""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+from rayllm_operator.cli import options, yaml_dialect
+from rayllm_operator.cli.documents import UnreadableInputError
+from rayllm_operator.cli.inputs import NO_POOLS_NOTE, Inputs, read_inputs
+from rayllm_operator.cli.reports import has_errors, in_order
+from rayllm_operator.plan import ModelPlan
+from rayllm_operator.render import render_ray_service, render_service
+
+
+@click.command(short_help="Print the manifests that the operator would apply.")
+@click.argument("file", metavar="FILE")
+@options.pools
+@options.config
+@options.namespace
+@options.output("yaml", "json")
+def render(
+    file: str, pool_files: tuple[str, ...], config_file: str | None, namespace: str, output_format: str
+) -> None:
+    """Print the manifests that the operator would apply for the models of FILE.
+
+    These are the RayService and the Service of each model, without what only a cluster knows: owner
+    references, the model's generation, and the RayCluster that the Service selects. The same input gives the
+    same bytes. Without pools, in FILE or by --pools, a model is planned against one pool that offers
+    whatever it asks for.
+
+    \b
+    Examples:
+      rayllm render model.yaml --pools pools.yaml
+      rayllm render model.yaml -o json | jq .items[0].spec.rayClusterConfig
+
+    \b
+    Exit codes:
+      0  rendered
+      1  a file has errors
+      2  wrong usage, or a file that cannot be read
+    """
+    inputs = read_inputs((file,), pool_files, config_file, namespace)
+    refuse_errors(inputs, file)
+    if inputs.pools is None:
+        click.echo(f"note: {NO_POOLS_NOTE}", err=True)
+    items = [
+        manifest
+        for planned in inputs.models
+        if planned.result.plan is not None
+        for manifest in manifests(planned.result.plan)
+    ]
+    click.echo(_as_json(items) if output_format == "json" else _as_yaml(items), nl=False)
+
+
+def manifests(plan: ModelPlan) -> list[dict[str, Any]]:
+    """Return what the operator would apply for a plan, in the order in which it does."""
+    ray_service = render_ray_service(plan)
+    return [*([ray_service] if ray_service else []), render_service(plan, None)]
+
+
+def refuse_errors(inputs: Inputs, file: str) -> None:
+    """Print all findings to standard error, and end with exit code 1 where one of them is an error.
+
+    Raises
+    ------
+    UnreadableInputError
+        The file holds no model at all.
+    """
+    for report in in_order(inputs.reports):
+        click.echo(report, err=True)
+    if has_errors(inputs.reports):
+        raise click.exceptions.Exit(options.ExitCode.FINDINGS)
+    if not inputs.models:
+        raise UnreadableInputError(f"{file}: holds no LLMModel and no registry file")
+
+
+def _as_yaml(items: Sequence[dict[str, Any]]) -> str:
+    return "".join(yaml_dialect.dump(item, explicit_start=True) for item in items)
+
+
+def _as_json(items: Sequence[dict[str, Any]]) -> str:
+    return json.dumps({"apiVersion": "v1", "kind": "List", "items": items}, indent=2) + "\n"

@@ -1,0 +1,130 @@
+"""A queue of keys: each is worked on by one worker at a time, and however often it is added, once.
+
+Three ways in: at once, in the fast lane before the others (a user is waiting), or after a delay. A key
+whose work failed backs off, longer each time; only the fast lane cuts that short, because a changed spec
+deserves an attempt of its own.
+"""
+
+import asyncio
+import random
+from collections.abc import Callable, Hashable
+from typing import Generic, Protocol, TypeVar
+
+K = TypeVar("K", bound=Hashable)
+
+FIRST_BACKOFF_SECONDS = 0.5
+LONGEST_BACKOFF_SECONDS = 120.0
+
+
+class Timer(Protocol):
+    """A call that is due later."""
+
+    def cancel(self) -> None:
+        """Make it never happen."""
+
+
+CallLater = Callable[[float, Callable[[], None]], Timer]
+"""Calls something after so many seconds; the event loop's own ``call_later`` fits."""
+
+
+class KeyedQueue(Generic[K]):
+    """Keys that need work.
+
+    Parameters
+    ----------
+    call_later
+        Clock; default the running event loop's.
+    jitter
+        A number from 0 to 1 for each back-off; default random.
+    """
+
+    def __init__(
+        self,
+        call_later: CallLater | None = None,
+        jitter: Callable[[], float] = random.random,
+    ) -> None:
+        self._call_later = call_later or (
+            lambda delay, callback: asyncio.get_running_loop().call_later(delay, callback)
+        )
+        self._jitter = jitter
+        self._urgent: dict[K, None] = {}
+        self._ready: dict[K, None] = {}
+        self._active: set[K] = set()
+        self._again: dict[K, bool] = {}
+        """Added while it was worked on, and whether in the fast lane."""
+        self._timers: dict[K, Timer] = {}
+        self._failures: dict[K, int] = {}
+        self._wake = asyncio.Event()
+
+    def __len__(self) -> int:
+        """Return the number of keys that wait for a worker; those that wait for their time do not count."""
+        return len(self._urgent) + len(self._ready)
+
+    def add(self, key: K, *, urgent: bool = False) -> None:
+        """Ask for work on a key, soon; it may be there already."""
+        if key in self._failures and not urgent and key not in self._active:
+            return  # it backs off, and its turn comes
+        self._cancel_timer(key)
+        if urgent:
+            self._failures.pop(key, None)
+        if key in self._active:
+            self._again[key] = urgent or self._again.get(key, False)
+        elif urgent:
+            self._ready.pop(key, None)
+            self._urgent[key] = None
+        elif key not in self._urgent:
+            self._ready[key] = None
+        self._wake.set()
+
+    def add_after(self, key: K, seconds: float) -> None:
+        """Ask for work on a key when so many seconds are over; the last such wish counts."""
+        if key in self._urgent or key in self._ready or key in self._again:
+            return
+        self._cancel_timer(key)
+        self._timers[key] = self._call_later(seconds, lambda: self._due(key))
+
+    def retry(self, key: K, at_least_seconds: float = 0.0) -> float:
+        """Ask for work on a key that failed, after its back-off; return the seconds until then."""
+        attempt = self._failures.get(key, 0)
+        if key in self._again and self._again[key]:
+            return 0.0  # the spec has changed meanwhile: done() puts it into the fast lane
+        longest = min(LONGEST_BACKOFF_SECONDS, FIRST_BACKOFF_SECONDS * 2**attempt)
+        delay = max(at_least_seconds, longest * (0.5 + 0.5 * self._jitter()))
+        self._failures[key] = min(attempt + 1, 32)
+        self._again.pop(key, None)
+        self.add_after(key, delay)
+        return delay
+
+    def forget_failures(self, key: K) -> None:
+        """Let the next failure of a key back off from the start again."""
+        self._failures.pop(key, None)
+
+    async def take(self) -> K:
+        """Wait for a key, and mark it as worked on until :meth:`done`."""
+        while not (self._urgent or self._ready):
+            self._wake.clear()
+            await self._wake.wait()
+        lane = self._urgent or self._ready
+        key = next(iter(lane))
+        del lane[key]
+        self._active.add(key)
+        return key
+
+    def done(self, key: K) -> None:
+        """End the work on a key; it is due again at once if it was added meanwhile."""
+        self._active.discard(key)
+        if key in self._again:
+            self.add(key, urgent=self._again.pop(key))
+
+    def _due(self, key: K) -> None:
+        self._timers.pop(key, None)
+        if key in self._active:
+            self._again.setdefault(key, False)
+        elif key not in self._urgent:
+            self._ready[key] = None
+        self._wake.set()
+
+    def _cancel_timer(self, key: K) -> None:
+        timer = self._timers.pop(key, None)
+        if timer is not None:
+            timer.cancel()

@@ -1,0 +1,119 @@
+"""The Serve application of a model: its LLMConfig, and what may change in place.
+
+What stands in ``llm_config`` is part of Serve's code version: changing it replaces every replica. What
+stands in ``deployments`` is not, so autoscaling and the request limits live there from the first
+deployment on (Ray 2.60, ``get_app_code_version``).
+"""
+
+from typing import Any
+
+from rayllm_operator.api.generation import PromptFormat
+from rayllm_operator.api.llm_model import LLMModelSpec
+from rayllm_operator.api.registry import ExtraFiles
+from rayllm_operator.plan.autoscaling import autoscaling
+from rayllm_operator.plan.engine_arguments import engine_arguments
+from rayllm_operator.plan.model_plan import Application
+from rayllm_operator.plan.placement import actor_options, placement_group
+
+ENGINE_CONTRACT_VERSION = 1
+"""Version of ``experimental_configs.rayllm``; docs/engine-contract.md."""
+
+SERVER_CLASS = "rayllm_engine.server:RayLLMServer"
+INGRESS_DEPLOYMENT = "OpenAiIngress"
+
+_HEAD_ONLY = {"node:__internal_head__": 0.001}
+"""Ray gives every head this resource, so that asking for a little of it puts an actor there."""
+
+
+def application(spec: LLMModelSpec, *, restarted_at: str) -> Application:
+    """Return the application of a model."""
+    return Application(
+        llm_config=_llm_config(spec, restarted_at),
+        deployments=(_deployment(spec),),
+        # The ingress sits on the head, where it answers while the model sleeps and takes no worker's CPU.
+        ingress_deployment={"ray_actor_options": {"num_cpus": 0, "resources": _HEAD_ONLY}},
+    )
+
+
+def deployment_name(model_id: str) -> str:
+    """Return the name that ray.serve.llm gives a model's deployment.
+
+    >>> deployment_name("org/model-1.5")
+    'RayLLMServer:org--model-1_5'
+    """
+    server = SERVER_CLASS.rpartition(":")[2]
+    return f"{server}:{model_id.replace('/', '--').replace('.', '_')}"
+
+
+def _llm_config(spec: LLMModelSpec, restarted_at: str) -> dict[str, Any]:
+    config: dict[str, Any] = {
+        "model_loading_config": _model_loading(spec),
+        "llm_engine": "vLLM",
+        "engine_kwargs": engine_arguments(spec),
+        "placement_group_config": placement_group(spec),
+        "deployment_config": {"ray_actor_options": _actor_options(spec)},
+        "server_cls": SERVER_CLASS,
+        "experimental_configs": {"rayllm": _engine_contract(spec)},
+    }
+    runtime_env = dict(spec.engine_config.runtime_env or {})
+    if restarted_at:
+        # Serve replaces replicas when their environment changes: that is what a restart is.
+        runtime_env["env_vars"] = {**runtime_env.get("env_vars", {}), "RAYLLM_RESTARTED_AT": restarted_at}
+    if runtime_env:
+        config["runtime_env"] = runtime_env
+    return config
+
+
+def _model_loading(spec: LLMModelSpec) -> dict[str, Any]:
+    engine = spec.engine_config
+    loading: dict[str, Any] = {"model_id": engine.model_id}
+    mirror = engine.s3_mirror_config or engine.gcs_mirror_config
+    if mirror is not None and mirror.bucket_uri is not None:
+        loading["model_source"] = {
+            "bucket_uri": mirror.bucket_uri,
+            "extra_files": [_extra_files(files) for files in mirror.extra_files or []],
+        }
+    else:
+        loading["model_source"] = engine.hf_model_id or engine.model_id
+    if engine.tokenizer_id is not None:
+        loading["tokenizer_source"] = engine.tokenizer_id
+    return loading
+
+
+def _extra_files(files: ExtraFiles) -> dict[str, str]:
+    return {"bucket_uri": files.bucket_uri, "destination_path": files.destination_path}
+
+
+def _actor_options(spec: LLMModelSpec) -> dict[str, Any]:
+    options = actor_options(spec).model_dump(exclude_none=True)
+    # Written out because ray.serve.llm and Serve have different defaults for it.
+    return {"num_cpus": 1, **options}
+
+
+def _engine_contract(spec: LLMModelSpec) -> dict[str, Any]:
+    generation = spec.engine_config.generation
+    contract: dict[str, Any] = {"version": ENGINE_CONTRACT_VERSION}
+    if generation is None:
+        return contract
+    if generation.stopping_sequences:
+        contract["stopping_sequences"] = list(generation.stopping_sequences)
+    if generation.generate_kwargs:
+        contract["generate_kwargs"] = dict(generation.generate_kwargs)
+    if isinstance(generation.prompt_format, PromptFormat):
+        # RayLLM tokenised the finished prompt with special tokens; today's chat endpoint does not.
+        contract["add_special_tokens"] = True
+    if generation.prompt_format == "disabled":
+        contract["chat"] = False
+    return contract
+
+
+def _deployment(spec: LLMModelSpec) -> dict[str, Any]:
+    deployment: dict[str, Any] = {
+        "name": deployment_name(spec.engine_config.model_id),
+        "autoscaling_config": autoscaling(spec),
+    }
+    config = spec.deployment_config
+    limit = config and (config.max_ongoing_requests or config.max_concurrent_queries)
+    if limit:
+        deployment["max_ongoing_requests"] = limit
+    return deployment

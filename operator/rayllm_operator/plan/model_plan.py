@@ -1,0 +1,152 @@
+"""The plan: everything that was decided about one model, as a value.
+
+A plan can be printed, compared and explained; :mod:`rayllm_operator.render` turns it into manifests and
+adds no decision of its own.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from rayllm_operator.api.cluster_config import ClusterConfig
+from rayllm_operator.api.configuration import OperatorConfiguration, SupportedEngine
+from rayllm_operator.api.findings import Finding
+from rayllm_operator.api.gpu_node_pool import GPUNodePoolSpec
+from rayllm_operator.api.llm_model import LLMModelSpec
+
+
+class Intent(StrEnum):
+    """What the user wants of a model."""
+
+    SERVE = "Serve"
+    """Replicas run, or start at the first request."""
+    PARKED = "Parked"
+    """``cluster_config.replicas: 0``: nothing runs, the address stays."""
+    DISABLED = "Disabled"
+    """``enabled: false``: nothing runs, the address stays."""
+
+
+@dataclass(frozen=True)
+class Pool:
+    """A GPUNodePool as planning sees it."""
+
+    name: str
+    spec: GPUNodePoolSpec
+    age: str = ""
+    """Creation time, RFC 3339: worker groups are ordered by it, so that a new pool is appended."""
+    is_catch_all: bool = False
+    """Offers whatever is asked for: stands in where the command line was given no pools."""
+
+
+@dataclass(frozen=True)
+class Running:
+    """What a model runs with now, recorded on its RayService; it keeps these until its own spec changes."""
+
+    engine_image: str
+    render_revision: str
+    generation: int
+    """Generation of the LLMModel that the RayService was rendered from."""
+    worker_groups: tuple[Mapping[str, Any], ...] = ()
+    """Worker groups as rendered before, in their order."""
+
+
+@dataclass(frozen=True)
+class PlanRequest:
+    """All that a plan depends on."""
+
+    name: str
+    namespace: str
+    spec: LLMModelSpec
+    pools: tuple[Pool, ...]
+    configuration: OperatorConfiguration
+    restarted_at: str = ""
+    """Value of the annotation rayllm.dev/restartedAt."""
+    running: Running | None = None
+
+
+@dataclass(frozen=True)
+class ConsideredPool:
+    """A pool and why it was chosen or passed over."""
+
+    name: str
+    chosen: bool
+    reason: str
+
+
+@dataclass(frozen=True)
+class Application:
+    """The Serve application of a model, in the words of ray.serve.llm."""
+
+    llm_config: Mapping[str, Any]
+    """One LLMConfig, as JSON."""
+    deployments: tuple[Mapping[str, Any], ...]
+    """Entries of applications[].deployments[]: what may change without restarting a replica."""
+    ingress_deployment: Mapping[str, Any] = field(default_factory=dict)
+    """Serve options of the ingress deployment."""
+
+
+@dataclass(frozen=True)
+class HeadGroup:
+    """The Ray head pod."""
+
+    cpu: str
+    memory: str
+    ray_resources: Mapping[str, str]
+    """Ray resources that the head declares, as KubeRay's ``resources`` map."""
+    node_selector: Mapping[str, str]
+    tolerations: tuple[Mapping[str, Any], ...]
+
+
+@dataclass(frozen=True)
+class WorkerGroup:
+    """A KubeRay worker group: the pods of one model on one pool."""
+
+    name: str
+    pool: Pool
+    min_replicas: int
+    max_replicas: int
+    kubernetes_resources: Mapping[str, str]
+    """Requests, and limits but for CPU, of the Ray container."""
+    ray_resources: Mapping[str, str]
+    """Ray resources that one pod declares."""
+    shm_size: str
+    priority: int
+
+
+@dataclass(frozen=True)
+class ModelPlan:
+    """Everything that was decided about one model."""
+
+    name: str
+    namespace: str
+    intent: Intent
+    model_id: str
+    engine: SupportedEngine
+    application: Application
+    head: HeadGroup
+    worker_groups: tuple[WorkerGroup, ...]
+    cluster: ClusterConfig
+    configuration: OperatorConfiguration
+    min_replicas: int
+    max_replicas: int
+    retired_groups: tuple[Mapping[str, Any], ...] = ()
+    """Worker groups, as rendered before, whose pools dropped out; kept at zero pods."""
+    restarted_at: str = ""
+
+    @property
+    def may_sleep(self) -> bool:
+        """Whether the model may have no replica while it is served."""
+        return self.min_replicas == 0
+
+
+@dataclass(frozen=True)
+class PlanResult:
+    """A plan, or the reasons why there is none; and in both cases the pools that were considered."""
+
+    plan: ModelPlan | None
+    findings: tuple[Finding, ...] = ()
+    """Errors where there is no plan; warnings in both cases."""
+    pools: tuple[ConsideredPool, ...] = ()
+    no_pool: bool = False
+    """Whether the reason for having no plan is that no pool can hold a replica."""

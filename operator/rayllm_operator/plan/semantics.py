@@ -1,0 +1,69 @@
+"""Findings that follow from what keys mean rather than from their types."""
+
+from rayllm_operator.api.cluster_config import TOKEN_VARIABLES
+from rayllm_operator.api.findings import Finding, Severity
+from rayllm_operator.api.llm_model import LLMModelSpec
+
+
+def check_semantics(spec: LLMModelSpec) -> list[Finding]:
+    """Return errors for what today's engine cannot do, and warnings for what has no effect."""
+    return [*_unsupported(spec), *_ineffective(spec), *_not_yet(spec), *_propagated(spec)]
+
+
+def _unsupported(spec: LLMModelSpec) -> list[Finding]:
+    findings = []
+    engine = spec.engine_config
+    if engine.type == "TRTLLMEngine":
+        message = "TRTLLMEngine is not supported; use VLLMEngine with the model's original weights"
+        findings.append(Finding(("engine_config", "type"), message))
+    if spec.multiplex_config is not None:
+        message = "is not supported; RayLLM never read it either: leave it out"
+        findings.append(Finding(("multiplex_config",), message))
+    if ":" in engine.model_id:
+        message = (
+            f"is {engine.model_id!r}; ':' separates LoRA adapters in ray.serve.llm: choose an id without it"
+        )
+        findings.append(Finding(("engine_config", "model_id"), message))
+    for name in sorted({*TOKEN_VARIABLES} & {*(engine.runtime_env or {}).get("env_vars", {})}):
+        message = "would be shown by Ray's dashboard; name the Secret in cluster_config.huggingFaceToken"
+        findings.append(Finding(("engine_config", "runtime_env", "env_vars", name), message))
+    return findings
+
+
+def _ineffective(spec: LLMModelSpec) -> list[Finding]:
+    if spec.scaling_config is None or spec.scaling_config.pg_timeout_s is None:
+        return []
+    message = "has no effect, and never had one in RayLLM: leave it out"
+    return [Finding(("scaling_config", "pg_timeout_s"), message, Severity.WARNING)]
+
+
+def _not_yet(spec: LLMModelSpec) -> list[Finding]:
+    """Name the keys that are accepted and not carried out by this version."""
+    mirror, upgrade = spec.engine_config.s3_mirror_config, None
+    if spec.cluster_config is not None:
+        upgrade = spec.cluster_config.upgrade
+    given = {
+        ("engine_config", "s3_mirror_config", "s3_sync_args"): mirror and mirror.s3_sync_args,
+        ("engine_config", "s3_mirror_config", "s3_aws_credentials"): mirror and mirror.s3_aws_credentials,
+        ("cluster_config", "upgrade", "type"): upgrade and upgrade.type not in (None, "NewCluster"),
+        ("cluster_config", "upgrade", "maxSurge"): upgrade and upgrade.max_surge,
+        ("cluster_config", "upgrade", "readyTimeoutSeconds"): upgrade and upgrade.ready_timeout_seconds,
+    }
+    message = "is not carried out by this version of the operator"
+    return [Finding(path, message, Severity.WARNING) for path, value in given.items() if value]
+
+
+def _propagated(spec: LLMModelSpec) -> list[Finding]:
+    cluster = spec.cluster_config
+    if cluster is not None and cluster.env_from:
+        return []
+    given = {variable.name for variable in (cluster.env if cluster else None) or ()}
+    return [
+        Finding(
+            ("engine_config", "env_vars_to_propogate", index),
+            f"{name} is not among cluster_config.env; it is set only if the engine image sets it",
+            Severity.WARNING,
+        )
+        for index, name in enumerate(spec.engine_config.env_vars_to_propogate or ())
+        if name not in given and name not in TOKEN_VARIABLES
+    ]

@@ -1,0 +1,17 @@
+"""Pure rendering: a plan becomes manifests (dicts). The same plan gives the same bytes."""
+
+from rayllm_operator.render.manifests import RENDER_REVISION, serve_url, with_owner
+from rayllm_operator.render.ray_service import render_ray_service
+from rayllm_operator.render.serve_config import serve_config
+from rayllm_operator.render.service import render_service
+from rayllm_operator.render.yaml_text import to_yaml
+
+__all__ = [
+    "RENDER_REVISION",
+    "render_ray_service",
+    "render_service",
+    "serve_config",
+    "serve_url",
+    "to_yaml",
+    "with_owner",
+]

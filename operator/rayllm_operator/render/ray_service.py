@@ -1,0 +1,89 @@
+"""The RayService of a model.
+
+Whatever KubeRay 1.7 would default is written out: it stores its defaults in the object, and an intent
+without them would look like a change. The order of worker groups is the plan's, which never changes for
+a running cluster, because KubeRay builds a new cluster for almost any other difference.
+"""
+
+from rayllm_operator.api import meta
+from rayllm_operator.plan import Intent, ModelPlan
+from rayllm_operator.plan.model_plan import WorkerGroup
+from rayllm_operator.render.manifests import RENDER_REVISION, Manifest, metadata
+from rayllm_operator.render.pods import CONTAINER_SECURITY, head_template, worker_template
+from rayllm_operator.render.serve_config import serve_config
+from rayllm_operator.render.yaml_text import to_yaml
+
+_DEFAULT_DRAIN_SECONDS = 60
+
+
+def render_ray_service(plan: ModelPlan) -> Manifest | None:
+    """Return the RayService, or None where the model is not to be served."""
+    if plan.intent is not Intent.SERVE:
+        return None
+    annotations = {
+        meta.ANNOTATION_ENGINE_IMAGE: plan.engine.image,
+        meta.ANNOTATION_RENDER_REVISION: RENDER_REVISION,
+    }
+    upgrade = plan.cluster.upgrade
+    drain = upgrade.drain_seconds if upgrade and upgrade.drain_seconds is not None else _DEFAULT_DRAIN_SECONDS
+    return {
+        "apiVersion": "ray.io/v1",
+        "kind": "RayService",
+        "metadata": metadata(plan, annotations=annotations),
+        "spec": {
+            "serveConfigV2": to_yaml(serve_config(plan)),
+            "upgradeStrategy": {"type": "NewCluster"},
+            "rayClusterDeletionDelaySeconds": drain,
+            "rayClusterConfig": _ray_cluster(plan),
+        },
+    }
+
+
+def _ray_cluster(plan: ModelPlan) -> Manifest:
+    cluster: Manifest = {
+        "rayVersion": plan.engine.ray,
+        "enableInTreeAutoscaling": True,
+        "autoscalerOptions": _autoscaler(plan),
+        "headGroupSpec": {
+            "rayStartParams": {},
+            "resources": dict(plan.head.ray_resources),
+            "template": head_template(plan),
+        },
+        "workerGroupSpecs": [
+            *(dict(group) for group in plan.retired_groups),
+            *(_worker_group(plan, group) for group in plan.worker_groups),
+        ],
+    }
+    head = plan.cluster.head
+    if head and head.fault_tolerance:
+        cluster["gcsFaultToleranceOptions"] = head.fault_tolerance.model_dump()
+    return cluster
+
+
+def _autoscaler(plan: ModelPlan) -> Manifest:
+    defaults = plan.configuration.autoscaler
+    resources = {"cpu": defaults.cpu, "memory": defaults.memory}
+    return {
+        "version": "v2",
+        "upscalingMode": "Default",
+        "idleTimeoutSeconds": defaults.idle_timeout_seconds,
+        "imagePullPolicy": "IfNotPresent",
+        "resources": {"requests": resources, "limits": resources},
+        # KubeRay gives this container none of its own, and the restricted standard would refuse the pod.
+        "securityContext": CONTAINER_SECURITY,
+    }
+
+
+def _worker_group(plan: ModelPlan, group: WorkerGroup) -> Manifest:
+    return {
+        "groupName": group.name,
+        "replicas": group.min_replicas,
+        "minReplicas": group.min_replicas,
+        "maxReplicas": group.max_replicas,
+        "numOfHosts": 1,
+        "priority": group.priority,
+        "rayStartParams": {},
+        "resources": dict(group.ray_resources),
+        "scaleStrategy": {},
+        "template": worker_template(plan, group),
+    }

@@ -1,0 +1,25 @@
+"""YAML for people: keys in the order they were written, long texts as blocks."""
+
+from typing import Any
+
+import yaml
+
+
+class _ReadableDumper(yaml.SafeDumper):
+    def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002 (the signature is PyYAML's)
+        # Anchors would save a few lines and cost every reader a search.
+        return True
+
+
+def _text(dumper: yaml.SafeDumper, value: str) -> yaml.ScalarNode:
+    # A block cannot hold text whose lines end in blanks; the emitter would quote it anyway.
+    style = "|" if "\n" in value.rstrip("\n") else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", value, style=style)
+
+
+_ReadableDumper.add_representer(str, _text)
+
+
+def to_yaml(data: Any) -> str:
+    """Return data as YAML text; equal data gives equal bytes."""
+    return yaml.dump(data, Dumper=_ReadableDumper, sort_keys=False, width=4096, allow_unicode=True)

@@ -1,0 +1,11 @@
+"""A stand-in for KubeRay 1.7 on one machine without a kubelet: real Kubernetes objects, a real local Ray.
+
+It keeps the contract that an operator above KubeRay sees: names, ownership, the finalizer, the hash that
+decides between an in-place change and a new cluster, Serve's configuration put to the real Ray dashboard,
+the real application statuses mirrored back, conditions, Services and events. What a kubelet would do it
+does as well: each Ray pod is one local ``ray start``.
+
+Not covered, and refused or ignored as said in the modules: incremental upgrades, suspension, GCS fault
+tolerance, the autoscaler (a group keeps ``max(minReplicas, replicas)`` pods), volumes, and values of
+environment variables that come from Secrets or ConfigMaps. Facts about KubeRay are from its source at v1.7.0.
+"""
