@@ -1,1 +1,1 @@
-"""What rayllm-operator adds to a Ray Serve LLM replica: generation defaults and a warm-up before it is ready."""
+"""What rayllm-operator adds to a Ray Serve LLM replica: generation defaults and a warm-up."""

@@ -1,15 +1,15 @@
 """The generation defaults of a model, and how they are merged into one request.
 
-RayLLM's registry promised that a file's `generate_kwargs` are defaults which a request overrides, and that its
-`stopping_sequences` are added to those of the request. Requests here are the fields of the OpenAI API, so the same
-merge serves every path that a request can take. Nothing in this module needs Ray or vLLM.
+RayLLM's registry promised that a file's `generate_kwargs` are defaults which a request overrides, and that
+its `stopping_sequences` are added to those of the request. Requests here are the fields of the OpenAI API,
+so the same merge serves every path that a request can take. Nothing in this module needs Ray or vLLM.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from rayllm_engine.settings import SECTION, InvalidSettings, Settings
+from rayllm_engine.settings import SECTION, InvalidSettingsError, Settings
 
 HUGGING_FACE_NAMES = {"max_new_tokens": "max_tokens"}
 """Names of `transformers.GenerationConfig` for which vLLM's requests have another."""
@@ -37,7 +37,7 @@ class RequestDefaults:
     def changes(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """Return the fields of this request that the defaults change, with their merged values.
 
-        A null in the request counts as absent. A stop of a wrong type is left alone, for vLLM to refuse by name.
+        A null in the request counts as absent. A stop of a wrong type is left for vLLM to refuse by name.
         """
         changes = {
             name: value
@@ -58,15 +58,22 @@ def resolve(
 ) -> RequestDefaults:
     """Return the defaults that these settings stand for on one endpoint.
 
-    Args:
-        settings: the model's section of the contract.
-        decode: turns token ids into text with the model's tokenizer; called only for `settings.encoded_stops`.
-        known_fields: the fields that the endpoint's requests have; a generate_kwargs key outside of them, such as
-            Hugging Face's `do_sample`, has no effect there.
-        chat: whether the endpoint builds its prompt from messages; only there does add_special_tokens apply.
+    Parameters
+    ----------
+    settings
+        The model's section of the contract.
+    decode
+        Turns token ids into text with the model's tokenizer; called only for `settings.encoded_stops`.
+    known_fields
+        The fields that the endpoint's requests have; a generate_kwargs key outside of them, such as
+        Hugging Face's `do_sample`, has no effect there.
+    chat
+        Whether the endpoint builds its prompt from messages; only there does add_special_tokens apply.
 
-    Raises:
-        InvalidSettings: a stop decodes to nothing, or one field is given two values.
+    Raises
+    ------
+    InvalidSettingsError
+        A stop decodes to nothing, or one field is given two values.
     """
     texts: list[str] = []
     token_ids: list[int] = []
@@ -96,9 +103,9 @@ def _fields(generate_kwargs: Mapping[str, Any], known_fields: Collection[str]) -
         if value is None or not _is_default(name, known_fields):
             continue
         if name in fields and fields[name] != value:
-            raise InvalidSettings(
-                f"{SECTION}.generate_kwargs: {name} is given twice, as {fields[name]!r} and as {value!r}, because"
-                f" {key} is another name of it; keep one"
+            raise InvalidSettingsError(
+                f"{SECTION}.generate_kwargs: {name} is given as {fields[name]!r} and, under another name,"
+                f" as {value!r}; keep one"
             )
         fields[name] = value
     return fields
@@ -118,7 +125,7 @@ def _decoded(token_ids: tuple[int, ...], decode: Callable[[tuple[int, ...]], str
     """Return the text of one stop that was given as token ids."""
     text = decode(token_ids)
     if not text:
-        raise InvalidSettings(
+        raise InvalidSettingsError(
             f"{SECTION}.stopping_sequences: the tokens {list(token_ids)!r} decode to an empty text;"
             " give a special token as a single token id"
         )

@@ -1,8 +1,8 @@
-"""The direct data path: an ASGI middleware in front of vLLM's own application, which answers clients there itself.
+"""The direct data path: an ASGI middleware in front of vLLM's own application in the replica.
 
-Two things are added. The generation defaults are merged into the JSON bodies of the endpoints that generate, and only
-the endpoints of the OpenAI API that Ray's ingress serves as well are let through: vLLM's application has others that
-would bypass the defaults (/v1/responses, /v1/messages, /invocations) or manage the engine (/scale_elastic_ep).
+It merges the generation defaults into the JSON bodies of the endpoints that generate, and lets through only
+the endpoints that Ray's ingress serves on the routed path as well. vLLM's application has others, which would
+bypass the defaults (/v1/responses, /v1/messages, /invocations) or manage the engine (/scale_elastic_ep).
 """
 
 import json
@@ -19,8 +19,8 @@ Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 PUBLIC_PATHS = frozenset(
     {
-        "/health",
         "/detokenize",
+        "/health",
         "/tokenize",
         "/v1/audio/transcriptions",
         "/v1/chat/completions",
@@ -32,28 +32,34 @@ PUBLIC_PATHS = frozenset(
 )
 """The paths that clients may call, besides /v1/models/ID."""
 
+BODY_HEADERS = frozenset({b"content-length", b"transfer-encoding"})
+"""Headers that describe a body's length, and are wrong once it was changed."""
+
 
 class PublicEndpoints:
-    """Lets the public endpoints through, with the model's defaults in the requests, and answers all others with 404."""
+    """Lets the public endpoints through, defaults merged, and answers all others with 404.
+
+    Parameters
+    ----------
+    app
+        The engine's own application.
+    defaults
+        The defaults of each endpoint that generates, by path.
+    refusals
+        Why an endpoint that exists is not served by this model, by path.
+    """
 
     def __init__(
         self, app: Application, *, defaults: Mapping[str, RequestDefaults], refusals: Mapping[str, str]
     ) -> None:
-        """Wrap an application.
-
-        Args:
-            app: the engine's own application.
-            defaults: the defaults of each generating endpoint, by path.
-            refusals: why an endpoint that exists is not served by this model, by path.
-        """
         self._app = app
         self._defaults = defaults
         self._refusals = refusals
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one ASGI connection."""
-        path = scope.get("path", "")
         if scope["type"] == "http":
+            path = scope["path"]
             refusal = self._refusals.get(path)
             if refusal is None and path not in PUBLIC_PATHS and not path.startswith("/v1/models/"):
                 refusal = f"There is no endpoint {path!r}."
@@ -65,24 +71,11 @@ class PublicEndpoints:
         await self._app(scope, receive, send)
 
 
-async def _with_defaults(scope: Scope, receive: Receive, defaults: RequestDefaults) -> tuple[Scope, Receive]:
-    """Return the request with the defaults in its body; a body that is no JSON object is left for vLLM to refuse."""
-    body = bytearray()
-    while True:
-        message = await receive()
-        if message["type"] != "http.request":
-            return scope, _replaying(message, receive)
-        body += message.get("body", b"")
-        if not message.get("more_body", False):
-            break
-    merged = merge_into_body(bytes(body), defaults)
-    headers = [(name, value) for name, value in scope["headers"] if name not in {b"content-length", b"transfer-encoding"}]
-    headers.append((b"content-length", str(len(merged)).encode()))
-    return {**scope, "headers": headers}, _replaying({"type": "http.request", "body": merged}, receive)
-
-
 def merge_into_body(body: bytes, defaults: RequestDefaults) -> bytes:
-    """Return a request's body with the defaults merged in; what is no JSON object comes back as it was."""
+    """Return a request's body with the defaults merged in.
+
+    What is no JSON object comes back as it was, for vLLM to refuse in its own words.
+    """
     try:
         request = json.loads(body)
     except ValueError:
@@ -93,8 +86,29 @@ def merge_into_body(body: bytes, defaults: RequestDefaults) -> bytes:
     return json.dumps({**request, **changes}).encode() if changes else body
 
 
+def not_found(message: str) -> dict[str, Any]:
+    """Return the error object of a 404 answer, in the shape of the OpenAI API."""
+    return {"message": message, "type": "NotFoundError", "param": None, "code": 404}
+
+
+async def _with_defaults(scope: Scope, receive: Receive, defaults: RequestDefaults) -> tuple[Scope, Receive]:
+    """Return the request with the defaults in its body."""
+    body = bytearray()
+    while True:
+        message = await receive()
+        if message["type"] != "http.request":  # the client went away
+            return scope, _replaying(message, receive)
+        body += message.get("body", b"")
+        if not message.get("more_body", False):
+            break
+    merged = merge_into_body(bytes(body), defaults)
+    headers = [(name, value) for name, value in scope["headers"] if name not in BODY_HEADERS]
+    headers.append((b"content-length", str(len(merged)).encode()))
+    return {**scope, "headers": headers}, _replaying({"type": "http.request", "body": merged}, receive)
+
+
 def _replaying(message: Message, receive: Receive) -> Receive:
-    """Return a receive channel that gives this message once and then continues with the connection's own."""
+    """Return a channel that gives this message once and then goes on with the connection's own."""
     pending = [message]
 
     async def replay() -> Message:
@@ -104,13 +118,8 @@ def _replaying(message: Message, receive: Receive) -> Receive:
 
 
 async def _send_not_found(send: Send, message: str) -> None:
-    """Answer with 404 in the shape of the OpenAI API's errors."""
+    """Answer with 404."""
     body = json.dumps({"error": not_found(message)}).encode()
     headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
     await send({"type": "http.response.start", "status": 404, "headers": headers})
     await send({"type": "http.response.body", "body": body})
-
-
-def not_found(message: str) -> dict[str, Any]:
-    """Return the error object of a 404 answer."""
-    return {"message": message, "type": "NotFoundError", "param": None, "code": 404}

@@ -10,8 +10,8 @@ from starlette.requests import Request
 class RayLLMIngress(OpenAiIngress):  # type: ignore[misc]  # Ray is not installed where types are checked
     """Ray's ingress, which also keeps apart what a client wrote and what vLLM filled in.
 
-    vLLM's CompletionRequest replaces an absent max_tokens by 16 and marks it as set. The server behind this ingress
-    sees only that object, so without the mark being taken back a model's own default would never apply.
+    vLLM's CompletionRequest replaces an absent max_tokens by 16 and marks it as set. The server behind this
+    ingress sees only that object: unless the mark is taken back, a model's own default would never apply.
     """
 
     async def completions(self, body: CompletionRequest, request: Request) -> Any:

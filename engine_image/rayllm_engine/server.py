@@ -1,8 +1,8 @@
 """The server class of every model: Ray's LLMServer with generation defaults and a warm-up.
 
-Requests reach a replica on one of two paths, which Ray's settings choose. On the routed path an ingress sends typed
-requests to `chat` and `completions`; on the direct path clients talk to vLLM's own application in the replica, which
-`__serve_build_asgi_app__` returns. The defaults are merged on both.
+Requests reach a replica on one of two paths, which Ray's settings choose. On the routed path an ingress sends
+typed requests to `chat` and `completions`; on the direct path clients talk to vLLM's own application in the
+replica, which `__serve_build_asgi_app__` returns. The defaults are merged on both.
 """
 
 import dataclasses
@@ -18,19 +18,19 @@ from ray.serve.llm.openai_api_models import ErrorResponse
 from rayllm_engine.defaults import RequestDefaults, ignored_keys, resolve
 from rayllm_engine.direct import PublicEndpoints, not_found
 from rayllm_engine.requests import request_fields, request_from
-from rayllm_engine.settings import SECTION, InvalidSettings, Settings, parse_settings
+from rayllm_engine.settings import SECTION, InvalidSettingsError, parse_settings
 
 logger = logging.getLogger("ray.serve")
 
 GENERATING_PATHS = {"chat": "/v1/chat/completions", "completions": "/v1/completions"}
 """The endpoints that generate text, by their method's name."""
 
-WARM_UP = {
+WARM_UP: dict[str, dict[str, Any]] = {
     "chat": {"messages": [{"role": "user", "content": "Hello"}], "max_tokens": 4, "ignore_eos": True},
     "completions": {"prompt": "Hello", "max_tokens": 4, "ignore_eos": True},
     "embeddings": {"input": "Hello"},
 }
-"""The request that each endpoint is warmed up with: a few tokens, so that prefill and decoding have both run."""
+"""The request that warms each endpoint up: a few tokens, so that prefill and decoding have both run."""
 
 
 class RayLLMServer(LLMServer):  # type: ignore[misc]  # Ray is not installed where types are checked
@@ -40,8 +40,12 @@ class RayLLMServer(LLMServer):  # type: ignore[misc]  # Ray is not installed whe
     def get_deployment_options(cls, llm_config: Any) -> dict[str, Any]:
         """Return Ray's deployment options, once the contract's section is known to be valid.
 
-        Raises:
-            InvalidSettings: so an application with a bad section fails when it is built, before a GPU is asked for.
+        So an application with a bad section fails when it is built, before a GPU is asked for.
+
+        Raises
+        ------
+        InvalidSettingsError
+            The section cannot be used.
         """
         parse_settings(llm_config.experimental_configs)
         options: dict[str, Any] = super().get_deployment_options(llm_config)
@@ -64,7 +68,8 @@ class RayLLMServer(LLMServer):  # type: ignore[misc]  # Ray is not installed whe
         """Run a chat completion of the routed path."""
         if not self._settings.chat:
             return _single(ErrorResponse.model_validate({"error": not_found(self._chat_refusal())}))
-        answer: AsyncGenerator[Any, None] = await super().chat(self._merged("chat", request), raw_request_info)
+        request = self._merged("chat", request)
+        answer: AsyncGenerator[Any, None] = await super().chat(request, raw_request_info)
         return answer
 
     async def completions(self, request: Any, raw_request_info: Any = None) -> AsyncGenerator[Any, None]:
@@ -80,19 +85,19 @@ class RayLLMServer(LLMServer):  # type: ignore[misc]  # Ray is not installed whe
         app.middleware_stack = None
         app.add_middleware(
             PublicEndpoints,
-            defaults={GENERATING_PATHS[endpoint]: defaults for endpoint, defaults in self._body_defaults.items()},
+            defaults={path: self._body_defaults[endpoint] for endpoint, path in GENERATING_PATHS.items()},
             refusals={} if self._settings.chat else {GENERATING_PATHS["chat"]: self._chat_refusal()},
         )
         return app
 
     def _chat_refusal(self) -> str:
         return (
-            f"The model {self._model_id!r} does not serve chat completions, because its prompt_format is disabled;"
-            " use /v1/completions."
+            f"The model {self._model_id!r} does not serve chat completions: its prompt_format is disabled."
+            " Use /v1/completions."
         )
 
     def _merged(self, endpoint: str, request: Any) -> Any:
-        """Return the request with the defaults set on it; what the client left out is not in its fields_set."""
+        """Return the request with the defaults set on it."""
         own = {name: getattr(request, name) for name in request.model_fields_set}
         for name, value in self._request_defaults[endpoint].changes(own).items():
             setattr(request, name, value)
@@ -111,21 +116,29 @@ class RayLLMServer(LLMServer):  # type: ignore[misc]  # Ray is not installed whe
             logger.warning("%s.generate_kwargs: %s have no effect on vLLM", SECTION, ", ".join(ignored))
 
     async def _decode(self, token_ids: tuple[int, ...]) -> str:
-        """Return the text of these token ids by the model's tokenizer."""
-        request = request_from("detokenize", {"model": self._model_id, "tokens": list(token_ids)})
-        answers = [answer async for answer in await self.detokenize(request)]
-        if isinstance(answers[0], ErrorResponse):
-            raise InvalidSettings(f"{SECTION}.stopping_sequences: {list(token_ids)!r}: {answers[0].error.message}")
-        text: str = answers[0].prompt
+        """Return the text of these token ids: an echo of them, with nothing generated.
+
+        Ray 2.60 cannot reach the detokenize service of vLLM 0.29, which has another name there.
+        """
+        echo = {"model": self._model_id, "prompt": list(token_ids), "echo": True, "max_tokens": 0}
+        answers = [answer async for answer in await super().completions(request_from("completions", echo))]
+        refused = _error_message(answers[0])
+        if refused is not None:
+            raise InvalidSettingsError(
+                f"{SECTION}.stopping_sequences: the tokenizer cannot decode {list(token_ids)!r}: {refused}"
+            )
+        text: str = answers[0].choices[0].text
         return text
 
     async def _warm_up(self) -> None:
         """Generate a few tokens, or embed a text where the model cannot generate.
 
-        A model may lack a chat template, so what a chat request says is only logged; completions need nothing.
+        A model may lack a chat template, so a chat request that is refused is only logged.
 
-        Raises:
-            RuntimeError: the model answers neither a completion nor an embedding.
+        Raises
+        ------
+        RuntimeError
+            The model answers neither a completion nor an embedding.
         """
         refused = await self._try("completions")
         if refused is None:
@@ -136,27 +149,35 @@ class RayLLMServer(LLMServer):  # type: ignore[misc]  # Ray is not installed whe
             raise RuntimeError(f"the warm-up of {self._model_id!r} failed: {refused}")
 
     async def _try(self, endpoint: str) -> str | None:
-        """Send the endpoint its warm-up request; return the engine's error message, None where it answered."""
+        """Send the endpoint its warm-up request; return the engine's error message, None if it answered."""
         request = request_from(endpoint, {"model": self._model_id, **WARM_UP[endpoint]})
-        async for answer in await getattr(self, endpoint)(request):
-            if isinstance(answer, ErrorResponse):
-                message: str = answer.error.message
-                return message
-        return None
+        answers = [answer async for answer in await getattr(self, endpoint)(request)]
+        return _error_message(answers[0])
 
 
 def _typed(endpoint: str, defaults: RequestDefaults) -> RequestDefaults:
     """Return the defaults with values of the types that the endpoint's requests hold after validation.
 
-    Raises:
-        InvalidSettings: a generate_kwargs value is not valid for its field.
+    Raises
+    ------
+    InvalidSettingsError
+        A generate_kwargs value is not valid for its field.
     """
     try:
         request = request_from(endpoint, {**WARM_UP[endpoint], **defaults.fields})
     except ValidationError as error:
-        complaints = "; ".join(f"{entry['loc'][-1:]}: {entry['msg']}" for entry in error.errors())
-        raise InvalidSettings(f"{SECTION}.generate_kwargs: {complaints}") from error
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"])
+        raise InvalidSettingsError(
+            f"{SECTION}.generate_kwargs.{key}: {first['msg']}, got {first['input']!r}"
+        ) from error
     return dataclasses.replace(defaults, fields={name: getattr(request, name) for name in defaults.fields})
+
+
+def _error_message(answer: Any) -> str | None:
+    """Return the message of an error response, None for any other answer of the engine."""
+    error = getattr(answer, "error", None)
+    return None if error is None else str(error.message)
 
 
 async def _single(answer: Any) -> AsyncGenerator[Any, None]:

@@ -4,9 +4,9 @@ The section is described for its readers in docs/engine-contract.md.
 """
 
 from collections.abc import Mapping
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, StrictBool, StrictInt, StrictStr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, StrictStr, ValidationError
 from pydantic_core import ErrorDetails
 
 SECTION = "experimental_configs.rayllm"
@@ -20,8 +20,8 @@ StopText = Annotated[StrictStr, Field(min_length=1)]
 StopTokens = Annotated[tuple[TokenId, ...], Field(min_length=1)]
 
 
-class InvalidSettings(ValueError):
-    """The section, or a value in it, cannot be used; the message names the key, what was seen and what to do."""
+class InvalidSettingsError(ValueError):
+    """The section cannot be used; the message names the key, what was seen and what to do."""
 
 
 class Settings(BaseModel):
@@ -35,11 +35,11 @@ class Settings(BaseModel):
     stopping_sequences: tuple[TokenId | StopText | StopTokens, ...] = ()
     """Stops added to those of every request: a text, a token id, or the token ids of one text."""
 
-    generate_kwargs: dict[str, JsonValue] = Field(default_factory=dict)
+    generate_kwargs: dict[str, Any] = Field(default_factory=dict)
     """Values of request fields for requests that give none, by vLLM's or by Hugging Face's name."""
 
     add_special_tokens: StrictBool | None = None
-    """Whether chat prompts are tokenised with special tokens such as BOS; None leaves vLLM's default, which is not."""
+    """Whether chat prompts get special tokens such as BOS when tokenised; None leaves vLLM's default, no."""
 
     chat: StrictBool = True
     """Whether chat completions are served; false answers them with 404."""
@@ -50,27 +50,29 @@ class Settings(BaseModel):
         return [stop for stop in self.stopping_sequences if isinstance(stop, tuple)]
 
 
-def parse_settings(experimental_configs: Mapping[str, object]) -> Settings:
+def parse_settings(experimental_configs: Mapping[str, Any]) -> Settings:
     """Return the section of these experimental configs; without one, settings that change nothing.
 
-    Raises:
-        InvalidSettings: the section is malformed or speaks a version that this package does not.
+    Raises
+    ------
+    InvalidSettingsError
+        The section is malformed or speaks a version that this package does not.
     """
     section = experimental_configs.get("rayllm")
     if section is None:
         return Settings(version=VERSION)
     if not isinstance(section, Mapping):
-        raise InvalidSettings(f"{SECTION}: expected a mapping, got {section!r}")
+        raise InvalidSettingsError(f"{SECTION}: expected a mapping, got {section!r}")
     present = {key: value for key, value in section.items() if value is not None}
     if "version" in present and present["version"] != VERSION:
-        raise InvalidSettings(
+        raise InvalidSettingsError(
             f"{SECTION}.version: this engine image speaks version {VERSION}, got {present['version']!r};"
             " use an engine image and an operator of the same release line"
         )
     try:
         return Settings.model_validate(present)
     except ValidationError as error:
-        raise InvalidSettings("; ".join(_sentences(error.errors()))) from error
+        raise InvalidSettingsError("; ".join(_sentences(error.errors()))) from error
 
 
 def _sentences(errors: list[ErrorDetails]) -> list[str]:
@@ -97,5 +99,6 @@ def _complaint(key: str, error: ErrorDetails) -> str:
     if error["type"] == "missing":
         return f"required; this engine image speaks version {VERSION}"
     if key.startswith("stopping_sequences["):
-        return f"expected a text, a token id or a list of token ids, none of them empty or negative, got {error['input']!r}"
+        expected = "a text, a token id or a list of token ids, none of them empty or negative"
+        return f"expected {expected}, got {error['input']!r}"
     return f"{error['msg']}, got {error['input']!r}"

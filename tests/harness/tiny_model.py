@@ -1,8 +1,8 @@
 """A tiny Llama made on the spot: real weights, a real tokenizer, and an answer that is known in advance.
 
-The weights make a recitation: whatever the prompt, the greedy answer is `SENTENCE` and then the end of sequence (with
-`ignore_eos` it starts over). So a test can say which text a stop has to cut, and the demo prints something readable,
-while tokenizer, attention, KV cache, sampling and streaming are the engine's own.
+The weights make a recitation: whatever the prompt, the greedy answer is `SENTENCE` and then the end of
+sequence (with `ignore_eos` it starts over). So a test can say which text a stop has to cut, and the demo
+prints something readable, while tokenizer, attention, KV cache, sampling and streaming are the engine's own.
 
 Run it as `python -m tests.harness.tiny_model DIRECTORY`; it needs the packages of the engine environment.
 """
@@ -12,7 +12,9 @@ import itertools
 import json
 from pathlib import Path
 
-SENTENCE = "Hello! I am the smallest Llama that this cluster can serve: two layers, one sentence and no opinions."
+SENTENCE = (
+    "Hello! I am the smallest Llama that this cluster serves: two layers, one sentence and no opinions."
+)
 """What the model answers at temperature 0."""
 
 UNKNOWN, BEGIN, END = "<unk>", "<s>", "</s>"
@@ -36,7 +38,7 @@ def pieces() -> list[str]:
 def create(directory: Path) -> Path:
     """Write the model into the directory, made if missing, and return the directory.
 
-    The same version of torch writes the same bytes. There is no chat template, so that a prompt format is what counts.
+    One version of torch always writes the same bytes. There is no chat template: the prompt format counts.
     """
     directory.mkdir(parents=True, exist_ok=True)
     vocabulary, merges = _vocabulary()
@@ -88,7 +90,7 @@ def _byte_level(text: str) -> str:
 
 def _write_tokenizer(directory: Path, vocabulary: dict[str, int], merges: list[tuple[str, str]]) -> None:
     """Write a fast tokenizer that adds BEGIN to every text."""
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors  # noqa: PLC0415
 
     tokenizer = Tokenizer(models.BPE(vocab=vocabulary, merges=merges, unk_token=UNKNOWN))
     tokenizer.add_special_tokens([UNKNOWN, BEGIN, END])
@@ -112,13 +114,13 @@ def _write_tokenizer(directory: Path, vocabulary: dict[str, int], merges: list[t
 
 
 def _write_weights(directory: Path, vocabulary: dict[str, int]) -> None:
-    """Write weights under which each piece of the sentence calls for the next, and any other token for the first.
+    """Write weights under which each piece of the sentence calls for the next, and all else for the first.
 
-    An input row and an output row that point the same way make the one token call for the other. The layers add
-    a little context on top: too little to change the greedy answer, enough for every token to depend on all before it.
+    An input row and an output row that point the same way make the one token call for the other. The layers
+    add a little context on top: too little to change the greedy answer, enough to depend on all before it.
     """
-    import torch
-    from safetensors.torch import save_file
+    import torch  # noqa: PLC0415 - the sentence is imported where there is no torch
+    from safetensors.torch import save_file  # noqa: PLC0415
 
     generator = torch.Generator().manual_seed(SEED)
 
@@ -157,6 +159,7 @@ def _write_weights(directory: Path, vocabulary: dict[str, int]) -> None:
         directory / "model.safetensors",
         metadata={"format": "pt"},
     )
+    (directory / "model.safetensors").chmod(0o644)  # safetensors makes it readable by its owner only
 
 
 def _write_json(path: Path, content: dict[str, object]) -> None:
@@ -165,9 +168,11 @@ def _write_json(path: Path, content: dict[str, object]) -> None:
 
 def main() -> None:
     """Write the model into the directory that the command line names, and print its path."""
-    parser = argparse.ArgumentParser(prog="python -m tests.harness.tiny_model", description="Writes the tiny model.")
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.harness.tiny_model", description="Write the model."
+    )
     parser.add_argument("directory", type=Path, help="where to write it, e.g. /tmp/tiny-llama")
-    print(create(parser.parse_args().directory).resolve())
+    print(create(parser.parse_args().directory).resolve())  # noqa: T201 - its output is its purpose
 
 
 if __name__ == "__main__":

@@ -71,7 +71,8 @@ class EnvironmentVariable(KubernetesSection):
         ),
         CelRule(
             f"!(self.name in {sorted(TOKEN_VARIABLES)})",
-            'self.name + " would be shown by Ray\'s dashboard; name the Secret in huggingFaceToken instead"',
+            message_expression="self.name + \" would be shown by Ray's dashboard; "
+            'name the Secret in huggingFaceToken instead"',
         ),
     )
 
@@ -106,7 +107,7 @@ class EnvironmentFrom(KubernetesSection):
     model_config = cel_rules(
         CelRule(
             "has(self.secretRef) != has(self.configMapRef)",
-            "'give exactly one of secretRef and configMapRef'",
+            "give exactly one of secretRef and configMapRef",
         )
     )
 

@@ -6,7 +6,9 @@ Gateway API (a reason is a constant that says when it is used and what its messa
 
 from collections.abc import Iterable
 from enum import StrEnum
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import Field
 
 from rayllm_operator.api.base import KubernetesSection
 
@@ -64,7 +66,7 @@ class Reason(StrEnum):
     APPLICATION_UNHEALTHY = "ApplicationUnhealthy"
     """Ready=False: the model was serving and its replicas fail their health checks."""
     PROVING = "Proving"
-    """Ready=False, Reconciling=True: the application runs, but has not answered the operator's own request."""
+    """Ready=False, Reconciling=True: the application runs, but has yet to answer the operator's request."""
     UPGRADING = "Upgrading"
     """Reconciling=True: a new version starts while the previous one serves."""
     KUBERAY_MISSING = "KubeRayMissing"
@@ -88,6 +90,13 @@ class Condition(KubernetesSection):
     """The generation that the observation is about."""
     last_transition_time: str
     """When the status last changed, RFC 3339."""
+
+
+Conditions = Annotated[
+    list[Condition],
+    Field(json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]}),
+]
+"""Conditions of an object, one of each type."""
 
 
 def find_condition(conditions: Iterable[dict[str, object]], kind: str) -> dict[str, object] | None:

@@ -77,7 +77,7 @@ class PromptFormat(RegistrySection):
         _check_template("system", self.system, {INSTRUCTION})
         _check_template("assistant", self.assistant, {INSTRUCTION})
         _check_template("user", self.user, user_fields)
-        if self.system_in_user and "{system}" not in self.user:
+        if self.system_in_user and SYSTEM not in {field for _, field in template_fields(self.user)}:
             raise ValueError(f"system_in_user is true, so user must contain {{system}}, seen {self.user!r}")
         return self
 

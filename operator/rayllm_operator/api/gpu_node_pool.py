@@ -16,7 +16,7 @@ from rayllm_operator.api.base import (
     cel_rules,
 )
 from rayllm_operator.api.cluster_config import EnvironmentVariable, ObjectName, Toleration
-from rayllm_operator.api.conditions import Condition
+from rayllm_operator.api.conditions import Conditions
 
 DEFAULT_GPU_RESOURCE = "nvidia.com/gpu"
 
@@ -57,11 +57,7 @@ class GPUNodePoolSpec(KubernetesSection):
     """The nodes of a pool: what they offer to Ray, what they can hold, and how a pod lands there."""
 
     model_config = cel_rules(
-        CelRule(
-            "!has(self.minNodes) || self.maxNodes >= self.minNodes",
-            message_expression="'maxNodes (' + string(self.maxNodes) + ') must be at least "
-            "minNodes (' + string(self.minNodes) + ')'",
-        )
+        CelRule("!has(self.minNodes) || self.maxNodes >= self.minNodes", "maxNodes must be at least minNodes")
     )
 
     resources: dict[str, NonNegativeCount]
@@ -69,7 +65,8 @@ class GPUNodePoolSpec(KubernetesSection):
     node: NodeCapacity
     """What one node can give to pods."""
     worker_pod: Literal["Replica", "Node"] | None = None
-    """``Replica`` cuts pods to one replica, so that models share nodes; ``Node`` takes a whole one. Default Replica."""
+    """``Replica`` cuts pods to one replica, so that models share nodes; ``Node`` takes a whole one.
+    Default Replica."""
     min_nodes: NonNegativeCount | None = None
     """Nodes that are always there. Default 0."""
     max_nodes: PositiveCount
@@ -102,7 +99,10 @@ class GPUNodePoolSpec(KubernetesSection):
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         if self.min_nodes is not None and self.max_nodes < self.min_nodes:
-            raise ValueError(f"maxNodes ({self.max_nodes}) must be at least minNodes ({self.min_nodes})")
+            raise ValueError(
+                f"maxNodes must be at least minNodes; seen minNodes {self.min_nodes}, "
+                f"maxNodes {self.max_nodes}"
+            )
         return self
 
 
@@ -111,7 +111,7 @@ class GPUNodePoolStatus(KubernetesSection):
 
     observed_generation: int | None = None
     """The last generation that was judged."""
-    conditions: list[Condition] | None = None
+    conditions: Conditions | None = None
     """Accepted, always."""
     models: int | None = None
     """Models that use the pool."""

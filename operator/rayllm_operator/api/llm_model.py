@@ -1,10 +1,8 @@
 """LLMModel: one language model, served."""
 
-from pydantic import Field
-
-from rayllm_operator.api.base import KubernetesSection, RegistrySection
+from rayllm_operator.api.base import KubernetesSection, NamedList, RegistrySection
 from rayllm_operator.api.cluster_config import ClusterConfig
-from rayllm_operator.api.conditions import Condition
+from rayllm_operator.api.conditions import Conditions
 from rayllm_operator.api.registry import DeploymentConfig, EngineConfig, MultiplexConfig, ScalingConfig
 
 
@@ -41,7 +39,7 @@ class LLMModelStatus(KubernetesSection):
 
     observed_generation: int | None = None
     """The last generation that was judged."""
-    conditions: list[Condition] | None = Field(default=None)
+    conditions: Conditions | None = None
     """Ready and Accepted always; Reconciling and Stalled only while they are true."""
     ready: str | None = None
     """Status of the Ready condition: True, False or Unknown."""
@@ -57,7 +55,7 @@ class LLMModelStatus(KubernetesSection):
     """Running and wanted replicas, such as ``2/3``."""
     pool_names: str | None = None
     """The chosen pools, joined by commas."""
-    pools: list[PoolChoice] | None = None
+    pools: NamedList[PoolChoice] | None = None
     """Each pool that was considered, with the reason of the choice."""
     ray_service_name: str | None = None
     """The RayService that runs the model."""

@@ -39,8 +39,23 @@ ANNOTATION_RENDER_REVISION = f"{GROUP}/render-revision"
 ANNOTATION_GENERATION = f"{GROUP}/model-generation"
 """On a RayService: the generation of the LLMModel's spec that it was rendered from."""
 
+ANNOTATION_INTENT = f"{GROUP}/intent"
+"""On every child: a digest of the whole manifest that was applied last."""
+
 ANNOTATION_ENGINE_IMAGE = f"{GROUP}/engine-image"
 """On a RayService: the engine image that the model keeps until its own spec changes."""
 
 MAX_NAME_LENGTH = 47
 """Longest name of an LLMModel: KubeRay derives a RayCluster name of at most 53 characters from it."""
+
+NAME_TOO_LONG = f"has more than the {MAX_NAME_LENGTH} characters that KubeRay allows"
+"""What a longer name is told, after the name itself."""
+
+DNS_1035_LABEL = "[a-z]([-a-z0-9]*[a-z0-9])?"
+"""Regular expression of a whole LLMModel name: a Service is named after it."""
+
+DNS_1035_EXPLAINED = (
+    "is no DNS-1035 label: lower-case letters, digits and '-', "
+    "starting with a letter and ending with a letter or digit"
+)
+"""What a name that the expression refuses is told, after the name itself."""

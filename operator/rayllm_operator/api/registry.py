@@ -49,6 +49,8 @@ def _one_spelling_of(*renamed: str) -> list[CelRule]:
 
 _LOWEST = "(has(self.min_replicas) ? self.min_replicas : 1.0)"
 _HIGHEST = "(has(self.max_replicas) ? self.max_replicas : 1.0)"
+_BOUNDS = "max_replicas must be at least min_replicas (each is 1 where it is left out)"
+_INITIAL = "initial_replicas must lie between min_replicas and max_replicas (each is 1 where it is left out)"
 
 
 def _refuse_both_spellings(section: RegistrySection) -> None:
@@ -66,16 +68,11 @@ class AutoscalingConfig(RegistrySection):
             "upscale_smoothing_factor",
             "downscale_smoothing_factor",
         ),
-        CelRule(
-            f"{_HIGHEST} >= {_LOWEST}",
-            message_expression=f"'max_replicas (' + string({_HIGHEST}) + ') must be at least "
-            f"min_replicas (' + string({_LOWEST}) + ')'",
-        ),
+        CelRule(f"{_HIGHEST} >= {_LOWEST}", _BOUNDS),
         CelRule(
             f"!has(self.initial_replicas) || {_HIGHEST} < {_LOWEST} || "
             f"(self.initial_replicas >= {_LOWEST} && self.initial_replicas <= {_HIGHEST})",
-            message_expression="'initial_replicas (' + string(self.initial_replicas) + ') must lie between min_replicas (' + "
-            f"string({_LOWEST}) + ') and max_replicas (' + string({_HIGHEST}) + ')'",
+            _INITIAL,
         ),
     )
 
@@ -115,13 +112,11 @@ class AutoscalingConfig(RegistrySection):
         _refuse_both_spellings(self)
         lowest = 1 if self.min_replicas is None else self.min_replicas
         highest = 1 if self.max_replicas is None else self.max_replicas
+        seen = f"seen min_replicas {lowest}, max_replicas {highest}"
         if highest < lowest:
-            raise ValueError(f"max_replicas ({highest}) must be at least min_replicas ({lowest})")
+            raise ValueError(f"{_BOUNDS}; {seen}")
         if self.initial_replicas is not None and not lowest <= self.initial_replicas <= highest:
-            raise ValueError(
-                f"initial_replicas ({self.initial_replicas}) must lie between min_replicas ({lowest}) "
-                f"and max_replicas ({highest})"
-            )
+            raise ValueError(f"{_INITIAL}; {seen}, initial_replicas {self.initial_replicas}")
         return self
 
 

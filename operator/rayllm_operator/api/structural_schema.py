@@ -22,6 +22,8 @@ _KEPT = {
 }
 _PRESERVE = "x-kubernetes-preserve-unknown-fields"
 _LIST_TYPE = "x-kubernetes-list-type"
+_LONGEST_WORD = 64
+"""No choice has a longer word; the API server wants a bound on text that a rule looks at."""
 
 
 class UnsupportedSchemaError(ValueError):
@@ -69,6 +71,8 @@ class _Converter:
             result.setdefault(_LIST_TYPE, "atomic")
         if result.get("type") == "integer":
             result.setdefault("format", "int64")
+        if result.get("nullable") and "enum" in result:
+            _turn_words_into_rule(result)
         return _ordered(result)
 
     def _inlined(self, node: Mapping[str, Any]) -> Schema:
@@ -102,7 +106,8 @@ class _Converter:
             if value:
                 result[_PRESERVE] = True
         elif keyword == "additionalProperties":
-            result["additionalProperties"] = self.convert(value)
+            # the API server drops a null where none is allowed; kept, the operator can refuse it by name
+            result["additionalProperties"] = self.convert({**value, "nullable": self._preserve_unknown})
         else:
             raise UnsupportedSchemaError(f"no structural equivalent is known for {keyword}: {value!r}")
 
@@ -116,6 +121,16 @@ class _Converter:
         }
         if self._preserve_unknown:
             result[_PRESERVE] = True
+
+
+def _turn_words_into_rule(schema: Schema) -> None:
+    """Replace ``enum`` where null is allowed: the API server never finds null among an enum's words."""
+    words = [repr(word) for word in schema.pop("enum")]
+    choice = " or ".join(filter(None, [", ".join(words[:-1]), words[-1]]))
+    schema["maxLength"] = _LONGEST_WORD
+    schema["x-kubernetes-validations"] = [
+        {"rule": f"self in [{', '.join(words)}]", "message": f"must be {choice}"}
+    ]
 
 
 def _ordered(schema: Schema) -> Schema:

@@ -6,7 +6,7 @@ What the CRD or the admission policy refuses, this refuses too: it is the last o
 import difflib
 import re
 from collections.abc import Mapping
-from typing import Any, TypeVar, cast, get_args
+from typing import Any, TypeVar, cast, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
@@ -15,12 +15,13 @@ from rayllm_operator.api.configuration import OperatorConfiguration
 from rayllm_operator.api.findings import Finding
 from rayllm_operator.api.gpu_node_pool import GPUNodePoolSpec
 from rayllm_operator.api.llm_model import LLMModelSpec
-from rayllm_operator.api.meta import MAX_NAME_LENGTH
+from rayllm_operator.api.meta import DNS_1035_EXPLAINED, DNS_1035_LABEL, MAX_NAME_LENGTH, NAME_TOO_LONG
 
 Model = TypeVar("Model", bound=BaseModel)
 
-_DNS_1035 = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
-_KINDS_OF_VALUE = {
+_LONGEST_VALUE = 120
+"""Characters of a wrong value that its sentence repeats."""
+_SENTENCES = {
     "int_type": "must be a whole number",
     "float_type": "must be a number",
     "bool_type": "must be true or false",
@@ -29,18 +30,25 @@ _KINDS_OF_VALUE = {
     "dict_type": "must be a mapping",
     "model_type": "must be a mapping",
     "mapping_type": "must be a mapping",
+    "literal_error": "must be {expected}",
+    "greater_than": "must be more than {gt}",
+    "greater_than_equal": "must be at least {ge}",
+    "less_than_equal": "must be at most {le}",
+    "string_pattern_mismatch": "must match {pattern}",
+    "string_too_short": "must have at least {min_length} characters",
+    "string_too_long": "must have at most {max_length} characters",
+    "too_long": "must have at most {max_length} entries",
+    "too_short": "must have at least {min_length} entries",
 }
+"""What is said of pydantic's kinds of error, filled in from the error's context."""
 
 
 def validate_model_name(name: str) -> list[Finding]:
     """Check a model's name: KubeRay derives others from it, so a DNS-1035 label of at most 47 characters."""
     if len(name) > MAX_NAME_LENGTH:
-        message = f"{name!r} has {len(name)} characters; KubeRay allows at most {MAX_NAME_LENGTH}"
-    elif not _DNS_1035.fullmatch(name):
-        message = (
-            f"{name!r} is no DNS-1035 label: lower-case letters, digits and '-', starting with a letter "
-            "and ending with a letter or digit"
-        )
+        message = f"{name!r} {NAME_TOO_LONG}, {len(name)}"
+    elif not re.fullmatch(DNS_1035_LABEL, name):
+        message = f"{name!r} {DNS_1035_EXPLAINED}"
     else:
         return []
     return [Finding(("metadata", "name"), message)]
@@ -96,11 +104,14 @@ def _message(model: type[BaseModel], path: tuple[str | int, ...], detail: ErrorD
         return "is required"
     if kind == "value_error":
         return str(context["error"])
-    if kind in _KINDS_OF_VALUE:
-        return f"{_KINDS_OF_VALUE[kind]}, seen {seen!r}"
-    if kind == "literal_error":
-        return f"must be {context['expected']}, seen {seen!r}"
-    return f"{detail['msg'][0].lower()}{detail['msg'][1:]}, seen {seen!r}"
+    if sentence := _SENTENCES.get(kind):
+        return f"{sentence.format(**context)}, seen {_shortened(seen)}"
+    return f"{detail['msg'][0].lower()}{detail['msg'][1:]}, seen {_shortened(seen)}"
+
+
+def _shortened(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= _LONGEST_VALUE else f"{text[:_LONGEST_VALUE]}..."
 
 
 def _suggestion(key: str, known: list[str]) -> str:
@@ -132,3 +143,8 @@ def nested_model(annotation: Any) -> type[BaseModel] | None:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
     return next((model for argument in get_args(annotation) if (model := nested_model(argument))), None)
+
+
+def holds_list(annotation: Any) -> bool:
+    """Tell whether an annotation holds a list, alone or in a union."""
+    return get_origin(annotation) is list or any(holds_list(argument) for argument in get_args(annotation))

@@ -1,0 +1,1 @@
+"""The command line `rayllm`: validate, render and run the files that the operator serves."""

@@ -68,7 +68,9 @@ def _contents(path: str) -> list[tuple[str, bytes]]:
     try:
         if not FilePath(path).is_dir():
             return [(path, FilePath(path).read_bytes())]
-        files = sorted(file for file in FilePath(path).rglob("*") if file.suffix in _SUFFIXES and file.is_file())
+        files = sorted(
+            file for file in FilePath(path).rglob("*") if file.suffix in _SUFFIXES and file.is_file()
+        )
         if not files:
             raise UnreadableInputError(f"{path}: the directory holds no *.yaml, *.yml or *.json file")
         return [(str(file), file.read_bytes()) for file in files]

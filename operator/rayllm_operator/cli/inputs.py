@@ -10,7 +10,9 @@ from rayllm_operator.cli.planning import plan_of, reports_of, shared_ids
 from rayllm_operator.cli.reports import Report
 from rayllm_operator.plan import PlanResult
 
-NO_POOLS_NOTE = "no pools were given: planned against one pool that offers whatever a model asks for (--pools FILE)"
+NO_POOLS_NOTE = (
+    "no pools were given: planned against one pool that offers whatever a model asks for (--pools FILE)"
+)
 
 
 @dataclass(frozen=True)

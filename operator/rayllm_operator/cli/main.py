@@ -25,8 +25,11 @@ def main() -> None:
       1  a file has errors
       2  wrong usage, or a file that cannot be read
       3  run only: the engine is missing, or the model did not start or stopped serving
-    """
+    """  # noqa: D301 (click keeps the lines after a backspace as they are)
 
 
 for command in (validate, render, run):
     main.add_command(command)
+
+if __name__ == "__main__":
+    main()

@@ -137,7 +137,9 @@ def _read(objects: Objects, place: Place) -> None:
 
 def _is_ours(data: dict[str, Any]) -> bool:
     group = str(data.get("apiVersion", "")).partition("/")[0]
-    return group == meta.GROUP or ("apiVersion" not in data or data["apiVersion"] is None) or "kind" not in data
+    return (
+        group == meta.GROUP or ("apiVersion" not in data or data["apiVersion"] is None) or "kind" not in data
+    )
 
 
 def _read_registry_file(objects: Objects, place: Place) -> None:
@@ -205,7 +207,9 @@ def _check_manifest(data: dict[str, Any]) -> list[Finding]:
         ]
         name = _mapping(data.get("metadata")).get("name")
         if not isinstance(name, str) or not name:
-            findings.append(Finding(("metadata", "name"), f"must be text, seen {name!r}" if name else "is required"))
+            findings.append(
+                Finding(("metadata", "name"), f"must be text, seen {name!r}" if name else "is required")
+            )
     return findings
 
 
@@ -231,5 +235,7 @@ def _report_duplicates(objects: Objects) -> None:
         earlier = first.setdefault(key, place)
         if earlier is not place:
             where = f"{earlier.document.source}:{earlier.line}"
-            finding = Finding(("metadata", "name"), f"{key[-1]!r} is already the {key[0]} of {where}; rename one")
+            finding = Finding(
+                ("metadata", "name"), f"{key[-1]!r} is already the {key[0]} of {where}; rename one"
+            )
             objects.reports.append(place.report(finding))

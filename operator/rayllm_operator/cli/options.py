@@ -1,8 +1,12 @@
 """Options that several commands share, and the exit codes of all of them."""
 
+from collections.abc import Callable
 from enum import IntEnum
+from typing import Any, TypeVar
 
 import click
+
+Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 class ExitCode(IntEnum):
@@ -37,7 +41,7 @@ namespace = click.option(
 )
 
 
-def output(*formats: str) -> click.decorators.FC:
+def output(*formats: str) -> Callable[[Command], Command]:
     """Return the option ``-o`` with these formats, of which the first is the default."""
     return click.option(
         "--output", "-o", "output_format", type=click.Choice(formats), default=formats[0], show_default=True

@@ -106,5 +106,5 @@ def _or_one(amount: float | None) -> float:
 
 
 def _workers(spec: LLMModelSpec) -> int:
-    workers = spec.scaling_config and spec.scaling_config.num_workers
-    return 1 if workers is None else workers
+    scaling = spec.scaling_config or ScalingConfig()
+    return 1 if scaling.num_workers is None else scaling.num_workers

@@ -40,7 +40,7 @@ def render(
       0  rendered
       1  a file has errors
       2  wrong usage, or a file that cannot be read
-    """
+    """  # noqa: D301 (click keeps the lines after a backspace as they are)
     inputs = read_inputs((file,), pool_files, config_file, namespace)
     refuse_errors(inputs, file)
     if inputs.pools is None:

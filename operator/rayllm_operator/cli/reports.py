@@ -44,7 +44,9 @@ class Report:
 
 def in_order(reports: Iterable[Report]) -> list[Report]:
     """Return the reports once each, by file and line."""
-    return sorted(set(reports), key=lambda report: (report.source, report.line, report.column or 0, str(report)))
+    return sorted(
+        set(reports), key=lambda report: (report.source, report.line, report.column or 0, str(report))
+    )
 
 
 def has_errors(reports: Iterable[Report]) -> bool:

@@ -41,7 +41,7 @@ def validate(
       0  no errors (there may be warnings)
       1  a file has errors
       2  wrong usage, or a file that cannot be read
-    """
+    """  # noqa: D301 (click keeps the lines after a backspace as they are)
     inputs = read_inputs(files, pool_files, config_file, namespace)
     if not inputs.objects.count and not inputs.reports:
         raise UnreadableInputError(f"{', '.join(files)}: holds nothing to check")

@@ -34,6 +34,7 @@ _FIRST_EXPONENTIAL = 1e21
 """From here on Go writes a float's JSON with an exponent, below it as a whole number."""
 _FIRST_INEXACT = 2**64
 """From here on Go reads a whole number as a float."""
+_NO_FOLDING = 1_000_000
 _MOST_NODES = 200_000
 """Values in one document, aliases followed: more is an attack or an accident."""
 
@@ -41,10 +42,11 @@ _MOST_NODES = 200_000
 class _Resolver(yaml.resolver.BaseResolver):
     """Decides which plain scalars are not text."""
 
-    yaml_implicit_resolvers: ClassVar[dict[str, Any]] = {}
+    yaml_implicit_resolvers: ClassVar[dict[str, Any]] = {}  # type: ignore[misc]  # the stub knows only instances
 
 
 _Resolver.add_implicit_resolver(f"{_TAG}bool", _BOOLEAN, list("yYnNtTfFoO"))
+_Resolver.add_implicit_resolver(f"{_TAG}int", re.compile(r"[-+]?[0-9]+$"), list("-+0123456789"))
 _Resolver.add_implicit_resolver(f"{_TAG}float", _NUMBER, list("-+.0123456789"))
 _Resolver.add_implicit_resolver(f"{_TAG}float", _NOT_FINITE, list("-+."))
 _Resolver.add_implicit_resolver(f"{_TAG}null", _NULL, ["~", "n", "N", ""])
@@ -80,7 +82,7 @@ class _Dumper(yaml.emitter.Emitter, yaml.serializer.Serializer, yaml.representer
 
 
 def _represent_text(dumper: _Dumper, text: str) -> yaml.ScalarNode:
-    return dumper.represent_scalar(f"{_TAG}str", text, style="|" if "\n" in text else None)
+    return dumper.represent_scalar(f"{_TAG}str", text, style="|" if "\n" in text.rstrip("\n") else None)
 
 
 _Dumper.add_representer(str, _represent_text)
@@ -137,7 +139,7 @@ def load_all(text: str) -> Iterator[Value]:
         raise _unreadable(error) from None
     except yaml.reader.ReaderError as error:
         before = text[: error.position]
-        message = f"not YAML: the character {error.character!r} is not allowed"
+        message = f"not YAML: the character {chr(error.character)!r} is not allowed"
         raise DialectError(message, before.count("\n") + 1, len(before) - before.rfind("\n")) from None
     except RecursionError:
         raise DialectError("the document is nested too deeply", 1, 1) from None
@@ -145,7 +147,7 @@ def load_all(text: str) -> Iterator[Value]:
 
 def dump(data: Any, *, explicit_start: bool = False) -> str:
     """Write one document as YAML that kubectl reads back as the same value; keys keep their order."""
-    return yaml.dump_all([data], Dumper=_Dumper, width=110, explicit_start=explicit_start)
+    return yaml.dump_all([data], Dumper=_Dumper, width=_NO_FOLDING, explicit_start=explicit_start)
 
 
 def _unreadable(error: yaml.MarkedYAMLError) -> DialectError:
@@ -177,7 +179,9 @@ class _Construction:
         if id(node) in self._open:
             raise _error(node, "the alias stands inside of what it names")
         self._open.add(id(node))
-        data = self._sequence(node, path) if isinstance(node, yaml.SequenceNode) else self._mapping(node, path)
+        data = (
+            self._sequence(node, path) if isinstance(node, yaml.SequenceNode) else self._mapping(node, path)
+        )
         self._open.discard(id(node))
         return data
 

@@ -86,9 +86,9 @@ class KeyedQueue(Generic[K]):
     def retry(self, key: K, at_least_seconds: float = 0.0) -> float:
         """Ask for work on a key that failed, after its back-off; return the seconds until then."""
         attempt = self._failures.get(key, 0)
-        if key in self._again and self._again[key]:
+        if self._again.get(key):
             return 0.0  # the spec has changed meanwhile: done() puts it into the fast lane
-        longest = min(LONGEST_BACKOFF_SECONDS, FIRST_BACKOFF_SECONDS * 2**attempt)
+        longest = min(LONGEST_BACKOFF_SECONDS, FIRST_BACKOFF_SECONDS * 2.0**attempt)
         delay = max(at_least_seconds, longest * (0.5 + 0.5 * self._jitter()))
         self._failures[key] = min(attempt + 1, 32)
         self._again.pop(key, None)

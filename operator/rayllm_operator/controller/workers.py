@@ -8,6 +8,9 @@ from rayllm_operator.controller.logs import log
 from rayllm_operator.controller.queue import KeyedQueue
 from rayllm_operator.kube.errors import ApiError, TooManyRequestsError
 
+REFUSED_PAUSE_SECONDS = 30.0
+"""Least pause after an object was refused for what it is: asking again soon would not help."""
+
 Handler = Callable[[Key], Awaitable[float | None]]
 """Works on one key; returns the seconds after which to look again, or None."""
 
@@ -33,13 +36,20 @@ async def _attempt(queue: KeyedQueue[Key], handle: Handler, key: Key) -> None:
     try:
         delay = await handle(key)
     except ApiError as error:
-        patience = error.retry_after if isinstance(error, TooManyRequestsError) else 0.0
-        delay = queue.retry(key, patience)
+        delay = queue.retry(key, _patience(error))
         log.warning("attempt failed", key=str(key), error=str(error), retry_seconds=round(delay, 1))
-    except Exception:
+    except Exception:  # noqa: BLE001 - a fault in one object's data must not stop the others
         delay = queue.retry(key)
-        log.exception("attempt failed by a fault of the operator", key=str(key), retry_seconds=round(delay, 1))
+        log.exception(
+            "attempt failed by a fault of the operator", key=str(key), retry_seconds=round(delay, 1)
+        )
     else:
         queue.forget_failures(key)
         if delay is not None:
             queue.add_after(key, delay)
+
+
+def _patience(error: ApiError) -> float:
+    if isinstance(error, TooManyRequestsError):
+        return error.retry_after
+    return 0.0 if error.retriable else REFUSED_PAUSE_SECONDS

@@ -3,19 +3,20 @@
 .. code-block:: text
 
     ApiError
-    ├── UnreachableError             no answer at all: refused, reset, timed out    may be retried
+    ├── UnreachableError             no answer at all: refused, reset, timed out
     └── AnswerError                  the API server answered, and refused
-        ├── UnauthorizedError        401                                            may be retried
-        ├── ForbiddenError           403: a missing right                           may be retried
+        ├── UnauthorizedError        401
+        ├── ForbiddenError           403: a missing right
         ├── NotFoundError            404: no such object
-        │   └── KindMissingError     404: no such kind, the CRD is not installed    may be retried
-        ├── ConflictError            409: somebody else wrote first                 may be retried
+        │   └── KindMissingError     404: no such kind, the CRD is not installed
+        ├── ConflictError            409: somebody else wrote first
         │   └── AlreadyExistsError   409: an object of this name exists
-        ├── InvalidError             400, 413, 415, 422: the object is refused
-        ├── TooManyRequestsError     429: ask again after ``retry_after`` seconds   may be retried
-        └── ServerError              5xx                                            may be retried
+        ├── InvalidError             400, 413, 415, 422: the object is refused      not retriable
+        ├── TooManyRequestsError     429: ask again after ``retry_after`` seconds
+        └── ServerError              5xx
 
-``retriable`` says whether the same request can succeed later although nothing of ours has changed.
+All but ``InvalidError`` are retriable: looking at the object again soon can help although nothing of ours
+has changed.
 """
 
 from typing import ClassVar
@@ -32,8 +33,8 @@ class ApiError(Exception):
         The server's or the transport's own words.
     """
 
-    retriable: ClassVar[bool] = False
-    """Whether the same request can succeed later although nothing of ours has changed."""
+    retriable: ClassVar[bool] = True
+    """Whether looking again soon can help although nothing of ours has changed."""
 
     def __init__(self, operation: str, cause: str) -> None:
         super().__init__(f"cannot {operation}: {cause}")
@@ -43,8 +44,6 @@ class ApiError(Exception):
 
 class UnreachableError(ApiError):
     """No answer: the connection was refused or reset, or the time was up."""
-
-    retriable = True
 
 
 class AnswerError(ApiError):
@@ -59,13 +58,9 @@ class AnswerError(ApiError):
 class UnauthorizedError(AnswerError):
     """The credentials are not accepted (any more)."""
 
-    retriable = True
-
 
 class ForbiddenError(AnswerError):
     """The operator lacks a right; somebody may grant it."""
-
-    retriable = True
 
 
 class NotFoundError(AnswerError):
@@ -75,29 +70,23 @@ class NotFoundError(AnswerError):
 class KindMissingError(NotFoundError):
     """There is no such kind: its CRD is not installed."""
 
-    retriable = True
-
 
 class ConflictError(AnswerError):
     """Somebody else wrote first, or a precondition does not hold: read again and decide again."""
-
-    retriable = True
 
 
 class AlreadyExistsError(ConflictError):
     """An object of this name exists."""
 
-    retriable = False
-
 
 class InvalidError(AnswerError):
     """The object itself is refused, by its schema, by validation or by an admission policy."""
 
+    retriable = False
+
 
 class TooManyRequestsError(AnswerError):
     """The API server asks for patience."""
-
-    retriable = True
 
     def __init__(self, operation: str, cause: str, *, status: int = 429, retry_after: float = 1.0) -> None:
         super().__init__(operation, cause, status=status)
@@ -107,5 +96,3 @@ class TooManyRequestsError(AnswerError):
 
 class ServerError(AnswerError):
     """The API server failed."""
-
-    retriable = True

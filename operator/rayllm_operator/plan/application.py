@@ -5,6 +5,7 @@ stands in ``deployments`` is not, so autoscaling and the request limits live the
 deployment on (Ray 2.60, ``get_app_code_version``).
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 from rayllm_operator.api.generation import PromptFormat
@@ -19,7 +20,7 @@ ENGINE_CONTRACT_VERSION = 1
 """Version of ``experimental_configs.rayllm``; docs/engine-contract.md."""
 
 SERVER_CLASS = "rayllm_engine.server:RayLLMServer"
-INGRESS_DEPLOYMENT = "OpenAiIngress"
+INGRESS_CLASS = "rayllm_engine.ingress:RayLLMIngress"
 
 _HEAD_ONLY = {"node:__internal_head__": 0.001}
 """Ray gives every head this resource, so that asking for a little of it puts an actor there."""
@@ -31,6 +32,7 @@ def application(spec: LLMModelSpec, *, restarted_at: str) -> Application:
         llm_config=_llm_config(spec, restarted_at),
         deployments=(_deployment(spec),),
         # The ingress sits on the head, where it answers while the model sleeps and takes no worker's CPU.
+        ingress_class=INGRESS_CLASS,
         ingress_deployment={"ray_actor_options": {"num_cpus": 0, "resources": _HEAD_ONLY}},
     )
 
@@ -71,7 +73,7 @@ def _model_loading(spec: LLMModelSpec) -> dict[str, Any]:
     if mirror is not None and mirror.bucket_uri is not None:
         loading["model_source"] = {
             "bucket_uri": mirror.bucket_uri,
-            "extra_files": [_extra_files(files) for files in mirror.extra_files or []],
+            **_extra_files(mirror.extra_files or ()),
         }
     else:
         loading["model_source"] = engine.hf_model_id or engine.model_id
@@ -80,8 +82,11 @@ def _model_loading(spec: LLMModelSpec) -> dict[str, Any]:
     return loading
 
 
-def _extra_files(files: ExtraFiles) -> dict[str, str]:
-    return {"bucket_uri": files.bucket_uri, "destination_path": files.destination_path}
+def _extra_files(folders: Sequence[ExtraFiles]) -> dict[str, Any]:
+    files = [
+        {"bucket_uri": folder.bucket_uri, "destination_path": folder.destination_path} for folder in folders
+    ]
+    return {"extra_files": files} if files else {}
 
 
 def _actor_options(spec: LLMModelSpec) -> dict[str, Any]:

@@ -82,6 +82,8 @@ class Application:
     """One LLMConfig, as JSON."""
     deployments: tuple[Mapping[str, Any], ...]
     """Entries of applications[].deployments[]: what may change without restarting a replica."""
+    ingress_class: str
+    """Import path of the ingress class, which sees requests before vLLM fills its own defaults in."""
     ingress_deployment: Mapping[str, Any] = field(default_factory=dict)
     """Serve options of the ingress deployment."""
 

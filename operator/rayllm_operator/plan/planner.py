@@ -18,6 +18,7 @@ from rayllm_operator.plan.model_plan import (
 )
 from rayllm_operator.plan.placement import CPU, GPU, check_placement, replica_bundles, total_of
 from rayllm_operator.plan.pools import PoolSelection, select_pools
+from rayllm_operator.plan.quantities import canonical_quantity
 from rayllm_operator.plan.semantics import check_semantics
 from rayllm_operator.plan.worker_groups import retired_groups, worker_groups
 
@@ -86,8 +87,8 @@ def _head(request: PlanRequest) -> HeadGroup:
     resources = head.resources if head else None
     tolerations = head.tolerations if head and head.tolerations is not None else defaults.tolerations
     return HeadGroup(
-        cpu=(resources and resources.cpu) or defaults.cpu,
-        memory=(resources and resources.memory) or defaults.memory,
+        cpu=canonical_quantity((resources and resources.cpu) or defaults.cpu),
+        memory=canonical_quantity((resources and resources.memory) or defaults.memory),
         ray_resources={CPU: "0", "accelerator_type_cpu": _HEAD_CPU_RESOURCES},
         node_selector=(head and head.node_selector) or defaults.node_selector,
         tolerations=tuple(toleration.model_dump() for toleration in tolerations),

@@ -28,13 +28,42 @@ def parse_quantity(text: str) -> Fraction:
     return Fraction(match[1]) * _UNITS[match[2] or ""]
 
 
+def canonical_quantity(text: str) -> str:
+    """Return a quantity as Kubernetes writes it back: an intent in another spelling would look changed.
+
+    >>> canonical_quantity("0.5"), canonical_quantity("2048Mi"), canonical_quantity("4000000000")
+    ('500m', '2Gi', '4G')
+
+    Raises
+    ------
+    ValueError
+        If the text is no quantity.
+    """
+    value = parse_quantity(text)
+    return _binary(value) if text.endswith("i") else _decimal(value)
+
+
 def cpu_quantity(cpus: Fraction) -> str:
     """Return CPUs as a quantity, rounded down to a thousandth: a node must never be asked for more."""
-    thousandths = math.floor(cpus * 1000)
-    return str(thousandths // 1000) if thousandths % 1000 == 0 else f"{thousandths}m"
+    return _decimal(Fraction(math.floor(cpus * 1000), 1000))
 
 
 def memory_quantity(size: Fraction) -> str:
     """Return bytes as a quantity, rounded down to a mebibyte."""
-    mebibytes = math.floor(size / _MEBIBYTE)
-    return f"{mebibytes // 1024}Gi" if mebibytes % 1024 == 0 else f"{mebibytes}Mi"
+    return _binary(Fraction(math.floor(size / _MEBIBYTE) * _MEBIBYTE))
+
+
+def _binary(value: Fraction) -> str:
+    return _largest_unit(value, [f"{unit}i" for unit in "PTGMK"], "Ki")
+
+
+def _decimal(value: Fraction) -> str:
+    return _largest_unit(value, ["P", "T", "G", "M", "k"], "m")
+
+
+def _largest_unit(value: Fraction, units: list[str], smallest: str) -> str:
+    """Write a value in the largest unit of which it is a whole number."""
+    for unit in [*(unit for unit in units if unit in _UNITS), ""]:
+        if value and (value / _UNITS[unit]).denominator == 1:
+            return f"{value / _UNITS[unit]}{unit}"
+    return f"{math.ceil(value / _UNITS[smallest])}{smallest}" if value else "0"

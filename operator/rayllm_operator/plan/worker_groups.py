@@ -8,7 +8,12 @@ from rayllm_operator.plan.model_plan import Running, WorkerGroup
 from rayllm_operator.plan.placement import CPU, GPU
 from rayllm_operator.plan.pod_shape import offered_resources
 from rayllm_operator.plan.pools import ChosenPool
-from rayllm_operator.plan.quantities import cpu_quantity, memory_quantity, parse_quantity
+from rayllm_operator.plan.quantities import (
+    canonical_quantity,
+    cpu_quantity,
+    memory_quantity,
+    parse_quantity,
+)
 
 _SHARED_MEMORY_PART = 3, 10
 """Ray's object store takes 30 % of a node's memory and lives in /dev/shm."""
@@ -35,7 +40,8 @@ def _group(choice: ChosenPool, bounds: ReplicaBounds, pools: int, custom: Sequen
     kubernetes = {"cpu": cpu_quantity(shape.cpus), "memory": memory_quantity(shape.memory)}
     if shape.gpus:
         kubernetes[pool.spec.node.gpu_resource_name or "nvidia.com/gpu"] = str(shape.gpus)
-    kubernetes.update(pool.spec.extra_resources or {})
+    extra = pool.spec.extra_resources or {}
+    kubernetes.update({name: canonical_quantity(amount) for name, amount in extra.items()})
     return WorkerGroup(
         name=pool.name,
         pool=pool,
@@ -43,7 +49,7 @@ def _group(choice: ChosenPool, bounds: ReplicaBounds, pools: int, custom: Sequen
         max_replicas=max(most, 1),
         kubernetes_resources=kubernetes,
         ray_resources=_ray_resources(choice, custom),
-        shm_size=pool.spec.shm_size or _default_shared_memory(kubernetes["memory"]),
+        shm_size=_shared_memory(pool.spec.shm_size, kubernetes["memory"]),
         priority=pools - 1 - choice.rank,
     )
 
@@ -61,7 +67,9 @@ def _ray_resources(choice: ChosenPool, custom: Sequence[str]) -> dict[str, str]:
     return resources
 
 
-def _default_shared_memory(memory: str) -> str:
+def _shared_memory(size: str | None, memory: str) -> str:
+    if size is not None:
+        return canonical_quantity(size)
     part, whole = _SHARED_MEMORY_PART
     return memory_quantity(parse_quantity(memory) * part / whole)
 

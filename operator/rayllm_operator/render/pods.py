@@ -142,5 +142,6 @@ def _template(plan: ModelPlan, spec: Manifest, *, labels: Any, annotations: Any)
 
 
 def _as_written(section: Any) -> Manifest:
+    """Dump a section without what KubeRay drops when it writes the object back: nulls and empty texts."""
     dumped: Manifest = section.model_dump(by_alias=True, exclude_none=True)
-    return dumped
+    return {key: value for key, value in dumped.items() if value not in ("", False)}

@@ -8,6 +8,7 @@ a running cluster, because KubeRay builds a new cluster for almost any other dif
 from rayllm_operator.api import meta
 from rayllm_operator.plan import Intent, ModelPlan
 from rayllm_operator.plan.model_plan import WorkerGroup
+from rayllm_operator.plan.quantities import canonical_quantity
 from rayllm_operator.render.manifests import RENDER_REVISION, Manifest, metadata
 from rayllm_operator.render.pods import CONTAINER_SECURITY, head_template, worker_template
 from rayllm_operator.render.serve_config import serve_config
@@ -62,7 +63,10 @@ def _ray_cluster(plan: ModelPlan) -> Manifest:
 
 def _autoscaler(plan: ModelPlan) -> Manifest:
     defaults = plan.configuration.autoscaler
-    resources = {"cpu": defaults.cpu, "memory": defaults.memory}
+    resources = {
+        "cpu": canonical_quantity(defaults.cpu),
+        "memory": canonical_quantity(defaults.memory),
+    }
     return {
         "version": "v2",
         "upscalingMode": "Default",

@@ -22,6 +22,7 @@ def serve_config(plan: ModelPlan) -> dict[str, Any]:
                 "import_path": IMPORT_PATH,
                 "args": {
                     "llm_configs": [dict(application.llm_config)],
+                    "ingress_cls_config": {"ingress_cls": application.ingress_class},
                     "ingress_deployment_config": dict(application.ingress_deployment),
                 },
                 "deployments": [dict(deployment) for deployment in application.deployments],

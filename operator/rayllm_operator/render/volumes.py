@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from rayllm_operator.api.gpu_node_pool import PoolCache
 from rayllm_operator.plan import ModelPlan
 from rayllm_operator.plan.model_plan import WorkerGroup
+from rayllm_operator.plan.quantities import canonical_quantity
 from rayllm_operator.render.manifests import Manifest
 
 CACHE_PATH = "/var/cache/rayllm"
@@ -55,7 +56,7 @@ def _shared_memory(group: WorkerGroup) -> Mounted:
 
 def _cache(plan: ModelPlan, group: WorkerGroup) -> Mounted:
     cache = group.pool.spec.cache or PoolCache(type="EmptyDir")
-    source: Manifest = {"emptyDir": {"sizeLimit": cache.size} if cache.size else {}}
+    source: Manifest = {"emptyDir": {"sizeLimit": canonical_quantity(cache.size)} if cache.size else {}}
     if cache.type == "HostPath":
         # A directory for each namespace, which the administrator prepared: models of one tenant
         # must not write what another tenant's models load.
@@ -75,9 +76,10 @@ def _model(plan: ModelPlan) -> Mounted:
     volume = plan.cluster.model_volume
     if volume is None:
         return Mounted()
-    read_only = volume.read_only is None or volume.read_only
-    claim = {"claimName": volume.claim_name, "readOnly": read_only}
+    # KubeRay drops what is false when it writes the object back.
+    read_only = {"readOnly": True} if volume.read_only in (None, True) else {}
+    claim = {"claimName": volume.claim_name, **read_only}
     return Mounted(
         [{"name": "model", "persistentVolumeClaim": claim}],
-        [{"name": "model", "mountPath": volume.mount_path, "readOnly": read_only}],
+        [{"name": "model", "mountPath": volume.mount_path, **read_only}],
     )

@@ -44,7 +44,9 @@ NODE = Kind("v1", "nodes", "Node", namespaced=False)
 LEASE = Kind("coordination.k8s.io/v1", "leases", "Lease")
 EVENT = Kind("events.k8s.io/v1", "events", "Event")
 ENDPOINT_SLICE = Kind("discovery.k8s.io/v1", "endpointslices", "EndpointSlice")
-CRD = Kind("apiextensions.k8s.io/v1", "customresourcedefinitions", "CustomResourceDefinition", namespaced=False)
+CRD = Kind(
+    "apiextensions.k8s.io/v1", "customresourcedefinitions", "CustomResourceDefinition", namespaced=False
+)
 
 
 class ApiError(Exception):
@@ -67,7 +69,8 @@ class ConflictError(ApiError):
 async def connect(kubeconfig: str) -> AsyncIterator["Api"]:
     """Log in with a kubeconfig file and close the connections in the end."""
     configuration = client.Configuration()
-    await config.load_kube_config(config_file=kubeconfig, client_configuration=configuration)
+    load: Any = config.load_kube_config
+    await load(config_file=kubeconfig, client_configuration=configuration)
     async with client.ApiClient(configuration) as api_client:
         yield Api(api_client)
 
@@ -86,7 +89,11 @@ class Api:
             return None
 
     async def list(
-        self, kind: Kind, namespace: str | None = None, labels: Mapping[str, str] | None = None, fields: str = ""
+        self,
+        kind: Kind,
+        namespace: str | None = None,
+        labels: Mapping[str, str] | None = None,
+        fields: str = "",
     ) -> list[Object]:
         """Read all objects of a kind that carry the labels."""
         query = {"labelSelector": ",".join(f"{key}={value}" for key, value in (labels or {}).items())}
@@ -127,7 +134,9 @@ class Api:
         if grace_seconds is not None:
             options["gracePeriodSeconds"] = grace_seconds
         try:
-            await self._request("DELETE", kind.path(metadata.get("namespace"), metadata["name"]), body=options)
+            await self._request(
+                "DELETE", kind.path(metadata.get("namespace"), metadata["name"]), body=options
+            )
         except NotFoundError:
             return
 
@@ -147,7 +156,7 @@ class Api:
         )
         response = await self._client.call_api(*request, _request_timeout=_REQUEST_TIMEOUT_SECONDS)
         answer: Object = json.loads(await response.read())
-        if response.status >= 400:  # noqa: PLR2004 - where HTTP's error codes begin
+        if response.status >= 400:
             kind_of_error = {404: NotFoundError, 409: ConflictError}.get(response.status, ApiError)
             raise kind_of_error(response.status, f"{method} {path}: {answer.get('message')}")
         return answer

@@ -1,0 +1,84 @@
+# rayllm-operator. `make help` lists the targets; each does the set-up that it needs.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help setup engine control-plane demo demo-check demo-down test test-fast test-unit test-integration \
+	test-e2e lint format generate verify lock clean
+
+PYTHON ?= python3
+BIN := .venv/bin
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  \033[1m%-18s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST) \
+		| if [ -t 1 ]; then cat; else sed 's/\x1b\[[0-9]*m//g'; fi
+
+##@ Set-up
+
+setup: .venv/complete ## Create .venv with the command line (.venv/bin/rayllm), the operator and the tools
+
+.venv/complete: requirements/dev.lock pyproject.toml
+	@tests/harness/packages python
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements/dev.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+engine: setup ## Create the engine's environment (Ray, and vLLM on CPU) in the user's cache: 7 GB, once
+	@tests/harness/packages engine
+	@tests/harness/engine_env
+
+control-plane: ## Build kube-apiserver and its companions in the user's cache, once; KUBEBUILDER_ASSETS saves it
+	@tests/harness/cluster build
+
+##@ See it run
+
+demo: setup engine control-plane ## From a model file to an answer on this machine; stays up until Ctrl-C
+	@$(BIN)/python -m tests.harness.demo
+
+demo-check: setup engine control-plane ## The same, and then take everything down: for scripts
+	@$(BIN)/python -m tests.harness.demo --check
+
+demo-down: setup ## Take down what `make demo` left up
+	@$(BIN)/python -m tests.harness.demo --down
+
+##@ Check it
+
+test: lint test-unit test-integration test-e2e ## Everything, as CI runs it
+
+test-fast: lint test-unit ## What needs neither Ray nor an API server
+
+test-unit: setup ## Unit tests
+	$(BIN)/pytest tests/unit
+
+test-integration: setup control-plane ## Tests against a real kube-apiserver and etcd
+	$(BIN)/pytest tests/integration
+
+test-e2e: setup engine control-plane ## Tests with real Ray and vLLM on CPU
+	$(BIN)/pytest tests/e2e
+
+lint: setup verify ## Style, types and layers
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: setup ## Format the code
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+##@ Keep generated files true
+
+generate: setup ## Write crds/ and the other generated files anew
+	$(BIN)/python -m rayllm_operator.api.generate crds
+
+verify: setup ## Fail if a generated file is not what the generator prints
+	@work=$$(mktemp -d); trap 'rm -rf "$$work"' EXIT; \
+	$(BIN)/python -m rayllm_operator.api.generate "$$work" && diff -r crds "$$work" \
+		|| { echo "crds/ is not what 'make generate' prints"; exit 1; }
+
+lock: setup ## Compile the locks anew
+	UV=$(BIN)/uv requirements/compile
+	UV=$(CURDIR)/$(BIN)/uv engine_image/lock-cpu
+
+clean: ## Delete .venv and tool caches; the user's cache stays
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -1,0 +1,257 @@
+"""A private Ray on this machine, and its Serve REST API.
+
+Private means: ports that were free, a directory of its own, a token that only this process knows, and no
+trace in ``/tmp/ray``, so that other Rays of the machine are neither found nor disturbed.
+"""
+
+import json
+import os
+import secrets
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from rayllm_operator.cli import supervisor
+
+START_SECONDS = 300.0
+"""A head takes about 8 s; much longer on a machine that is busy."""
+_ATTEMPTS = 4
+_POLL_SECONDS = 0.5
+_REQUEST_SECONDS = 30.0
+_DEPLOY_SECONDS = 300.0
+"""The first deployment starts Serve's controller before it answers."""
+_OBJECT_STORE_BYTES = 512 * 1024 * 1024
+"""Serve passes requests by value; a small store spares /dev/shm."""
+_LONGEST_DIRECTORY = 40
+"""Ray puts sockets below it, whose paths may have 107 characters."""
+
+
+class LocalRayError(Exception):
+    """Ray did not start, or has ended."""
+
+
+@dataclass(frozen=True)
+class RayNode:
+    """What the one node of a local Ray offers to Ray's scheduler."""
+
+    cpus: int
+    gpus: int
+    resources: Mapping[str, int] = field(default_factory=dict)
+    """Custom resources."""
+
+
+class LocalRay:
+    """A Ray head that runs while its ``with`` block does; leaving the block ends every process of it."""
+
+    def __init__(self, python: str, node: RayNode, environment: Mapping[str, str]) -> None:
+        self._token = secrets.token_urlsafe(32)
+        self._node = node
+        self._python = python
+        self._environment = dict(environment)
+        self._dashboard = ""
+        self._process: subprocess.Popen[bytes] | None = None
+        self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        self.directory = Path(tempfile.mkdtemp(prefix="rayllm-", dir=_short_directory()))
+        """Ray's logs; removed with the block unless ``keep_directory`` is set."""
+        self.keep_directory = False
+
+    def __enter__(self) -> Self:
+        """Start Ray and wait until its dashboard answers."""
+        try:
+            self._start_patiently()
+        except BaseException as error:
+            self.keep_directory = isinstance(error, LocalRayError)
+            self.__exit__(None, None, None)
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """End every process and remove the directory."""
+        self._stop()
+        if not self.keep_directory:
+            shutil.rmtree(self.directory, ignore_errors=True)
+
+    def _start_patiently(self) -> None:
+        """Try again where Ray gave up: it allows its own processes 15 s, which a busy machine may exceed."""
+        for _ in range(_ATTEMPTS - 1):
+            try:
+                return self._start()
+            except LocalRayError:
+                self._stop()
+        return self._start()
+
+    def _start(self) -> None:
+        ports = free_ports(9)
+        self._dashboard = f"http://127.0.0.1:{ports[0]}"
+        command = [sys.executable, "-P", supervisor.__file__, *self._command(ports)]
+        with self._log.open("wb") as log:
+            self._process = subprocess.Popen(  # noqa: S603 (our own program, fixed arguments)
+                command,
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env={**self._environment, **self._ray_environment(ports)},
+                # Ctrl-C reaches a whole process group; the end of Ray is ours to order.
+                start_new_session=True,
+            )
+        self._wait_until_up()
+
+    @property
+    def serve_logs(self) -> Path:
+        """The directory of Serve's log files."""
+        return self.directory / "session_latest" / "logs" / "serve"
+
+    def deploy(self, serve_config: Mapping[str, Any]) -> None:
+        """Hand a Serve configuration to Ray, as KubeRay does.
+
+        Raises
+        ------
+        LocalRayError
+            Serve refuses the configuration.
+        """
+        try:
+            self._request("PUT", serve_config, timeout=_DEPLOY_SECONDS)
+        except urllib.error.HTTPError as error:
+            raise LocalRayError(
+                f"Serve refused the configuration: {last_line(error.read().decode())}"
+            ) from None
+        except OSError as error:
+            raise LocalRayError(f"Serve's API did not take the configuration: {error}") from None
+
+    def applications(self) -> dict[str, Any]:
+        """Return the state of Serve's applications by name, as Serve tells it.
+
+        Raises
+        ------
+        LocalRayError
+            Ray has ended.
+        """
+        try:
+            state: dict[str, Any] = self._request("GET").get("applications", {})
+        except (OSError, ValueError):
+            # The dashboard may be too busy to answer; whether Ray lives is what counts.
+            self.check_alive()
+            return {}
+        return state
+
+    def check_alive(self) -> None:
+        """Raise a LocalRayError with the last line of Ray's own output if Ray has ended."""
+        if self._process is not None and self._process.poll() is not None:
+            raise LocalRayError(f"Ray ended with exit code {self._process.returncode}: {self._last_words()}")
+
+    @property
+    def _log(self) -> Path:
+        return self.directory / "ray-start.log"
+
+    def _last_words(self) -> str:
+        return last_line(self._log.read_text(errors="replace"))
+
+    def _wait_until_up(self) -> None:
+        deadline = time.monotonic() + START_SECONDS
+        while time.monotonic() < deadline:
+            self.check_alive()
+            try:
+                self._request("GET")
+            except OSError:
+                time.sleep(_POLL_SECONDS)
+            else:
+                return
+        raise LocalRayError(f"Ray did not answer within {START_SECONDS:.0f} s: {self._last_words()}")
+
+    def _stop(self) -> None:
+        if self._process is None:
+            return
+        if self._process.stdin is not None:
+            self._process.stdin.close()
+        self._process.wait()
+
+    def _request(
+        self, method: str, body: Mapping[str, Any] | None = None, *, timeout: float = _REQUEST_SECONDS
+    ) -> dict[str, Any]:
+        request = urllib.request.Request(  # noqa: S310 (always http to this machine)
+            f"{self._dashboard}/api/serve/applications/",
+            method=method,
+            data=None if body is None else json.dumps(body).encode(),
+            headers={"Authorization": f"Bearer {self._token}", "Content-Type": "application/json"},
+        )
+        with self._opener.open(request, timeout=timeout) as response:
+            content = response.read()
+        answer: dict[str, Any] = json.loads(content) if content.startswith(b"{") else {}
+        return answer
+
+    def _command(self, ports: list[int]) -> list[str]:
+        options: dict[str, object] = {
+            "dashboard-port": ports[0],
+            "port": ports[1],
+            "dashboard-agent-listen-port": ports[2],
+            "dashboard-agent-grpc-port": ports[3],
+            "runtime-env-agent-port": ports[4],
+            "metrics-export-port": ports[5],
+            "ray-client-server-port": ports[6],
+            "min-worker-port": 0,
+            "max-worker-port": 0,
+            "dashboard-host": "127.0.0.1",
+            "temp-dir": self.directory,
+            "object-store-memory": _OBJECT_STORE_BYTES,
+            "num-cpus": self._node.cpus,
+            "num-gpus": self._node.gpus,
+            "resources": json.dumps(dict(self._node.resources)),
+        }
+        ray = [self._python, "-P", "-m", "ray.scripts.scripts", "start", "--head", "--block"]
+        return [*ray, "--disable-usage-stats", *(f"--{name}={value}" for name, value in options.items())]
+
+    def _ray_environment(self, ports: list[int]) -> dict[str, str]:
+        haproxy = self.directory / "haproxy"
+        return {
+            # Default 30 s, which is short for a machine that is busy.
+            "RAY_agent_register_timeout_ms": "180000",
+            "RAY_AUTH_MODE": "token",
+            "RAY_AUTH_TOKEN": self._token,
+            # Fixed for the whole machine unless told otherwise; used only where HAProxy is switched on.
+            "RAY_SERVE_HAPROXY_METRICS_PORT": str(ports[7]),
+            "RAY_SERVE_HAPROXY_STATS_PORT": str(ports[8]),
+            "RAY_SERVE_HAPROXY_CONFIG_FILE_LOC": f"{haproxy}/haproxy.cfg",
+            "RAY_SERVE_HAPROXY_SOCKET_PATH": f"{haproxy}/admin.sock",
+            "RAY_SERVE_HAPROXY_SERVER_STATE_BASE": str(haproxy),
+            "RAY_SERVE_HAPROXY_SERVER_STATE_FILE": f"{haproxy}/server-state",
+        }
+
+
+def free_ports(number: int) -> list[int]:
+    """Return ports that were free a moment ago, all different."""
+    sockets = [socket.socket() for _ in range(number)]
+    try:
+        for each in sockets:
+            each.bind(("", 0))
+        return [each.getsockname()[1] for each in sockets]
+    finally:
+        for each in sockets:
+            each.close()
+
+
+def environment_without_ray() -> dict[str, str]:
+    """Return this process's environment without what would lead to another Ray."""
+    foreign = {"RAY_ADDRESS", "RAY_NAMESPACE", "RAY_JOB_ID", "RAY_TMPDIR", "RAY_AUTH_TOKEN_PATH"}
+    return {name: value for name, value in os.environ.items() if name not in foreign}
+
+
+def last_line(text: str) -> str:
+    """Return the last line that says something: of a traceback, the cause."""
+    return next((line.strip() for line in reversed(text.splitlines()) if line.strip()), "no reason was given")
+
+
+def _short_directory() -> str | None:
+    """Return None for the default temporary directory, or ``/tmp`` where that one is too long for Ray."""
+    return None if len(tempfile.gettempdir()) <= _LONGEST_DIRECTORY else "/tmp"  # noqa: S108

@@ -1,0 +1,40 @@
+"""Prints ``docs/cli.md``: ``python -m rayllm_operator.cli.reference > docs/cli.md``."""
+
+import click
+
+from rayllm_operator.cli.main import main
+
+_WIDTH = 100
+
+_HEAD = """\
+# The command line
+
+`make setup` puts `rayllm` into `.venv/bin`. `validate` and `render` need neither a cluster nor Ray; `run`
+needs Linux and the engine packages (`make engine`). This page is what `--help` prints
+(`python -m rayllm_operator.cli.reference > docs/cli.md`); a test holds it to that.
+
+A file is read as `kubectl` reads it: `y`, `yes` and `on` are true, `010` is eight, `1e-4` is a number, dates
+and times are text. A key that is written twice is an error. A file without `apiVersion` and `kind` is a
+RayLLM registry file and stands for an LLMModel named after the file: lower case, `.` and `_` become `-`,
+a leading digit gets `m-`, and a name over 47 characters is cut and ends with a hash of 5 characters.
+From standard input the name comes from `engine_config.model_id`.
+
+A finding is one line, `file:line: key: sentence`, or `file:line:column: sentence` where the file is not YAML.
+Warnings say `warning:` after the place, and do not change the exit code. `validate -o json` prints
+`{"findings": [{"file", "line", "column", "key", "severity", "message"}], "summary": {"objects", "skipped",
+"errors", "warnings"}}`.
+"""
+
+
+def reference() -> str:
+    """Return the page as Markdown."""
+    root = click.Context(main, info_name="rayllm", terminal_width=_WIDTH, **main.context_settings)
+    pages = [("rayllm", main.get_help(root))]
+    for name, command in main.commands.items():
+        context = click.Context(command, root, info_name=name, terminal_width=_WIDTH)
+        pages.append((f"rayllm {name}", command.get_help(context)))
+    return _HEAD + "".join(f"\n## {title}\n\n```text\n{text}\n```\n" for title, text in pages)
+
+
+if __name__ == "__main__":
+    click.echo(reference(), nl=False)

@@ -1,0 +1,75 @@
+"""``python -m rayllm_operator.controller``: the operator's process."""
+
+import asyncio
+import sys
+from pathlib import Path
+
+import click
+import yaml
+
+from rayllm_operator.api.configuration import OperatorConfiguration
+from rayllm_operator.api.findings import errors
+from rayllm_operator.api.validation import parse_configuration
+from rayllm_operator.controller.app import Options, run
+from rayllm_operator.controller.logs import configure_logs
+from rayllm_operator.kube.client import ServiceAccess
+
+_EPILOG = """\b
+Example, outside a cluster:
+  KUBECONFIG=~/.kube/config python -m rayllm_operator.controller --namespace models --http-port 8081
+"""
+
+
+@click.command(epilog=_EPILOG)
+@click.option(
+    "--namespace", "namespaces", multiple=True, help="Watch this namespace; repeat it. Default: all."
+)
+@click.option(
+    "--configuration",
+    "configuration_file",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="The operator's configuration, a YAML file. Default: built-in defaults.",
+)
+@click.option(
+    "--service-access",
+    type=click.Choice([access.value for access in ServiceAccess]),
+    help="How to reach models and dashboards. Default: Direct inside a cluster, else ApiServerProxy.",
+)
+@click.option("--http-port", default=8080, show_default=True, help="Port of /healthz, /readyz and /metrics.")
+@click.option("--log-level", default="INFO", show_default=True, help="DEBUG, INFO, WARNING or ERROR.")
+def main(
+    namespaces: tuple[str, ...],
+    configuration_file: Path | None,
+    service_access: str | None,
+    http_port: int,
+    log_level: str,
+) -> None:
+    """Serve the cluster's LLMModels: watch them and keep their RayServices true.
+
+    Logs in with the pod's service account, else with the kubeconfig that KUBECONFIG names.
+    """
+    configure_logs(log_level)
+    access = ServiceAccess(service_access) if service_access else None
+    asyncio.run(_run(Options(namespaces, access, http_port), _configuration(configuration_file)))
+
+
+async def _run(options: Options, configuration: OperatorConfiguration) -> None:
+    await run(options, configuration, asyncio.Event())
+
+
+def _configuration(path: Path | None) -> OperatorConfiguration:
+    if path is None:
+        return OperatorConfiguration()
+    try:
+        data = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except yaml.YAMLError as error:
+        raise click.BadParameter(f"{path} is not YAML: {error}") from error
+    configuration, findings = parse_configuration(data)
+    if configuration is None:
+        lines = "\n".join(f"  {finding}" for finding in errors(findings))
+        raise click.BadParameter(f"{path}:\n{lines}")
+    return configuration
+
+
+if __name__ == "__main__":
+    sys.exit(main())

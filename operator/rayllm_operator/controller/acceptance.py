@@ -1,0 +1,125 @@
+"""Is the spec accepted? Parse it, plan it, and say why not: an ordered list of named refusals."""
+
+from dataclasses import dataclass
+
+from rayllm_operator.api.conditions import Reason
+from rayllm_operator.api.configuration import OperatorConfiguration
+from rayllm_operator.api.findings import Finding, errors, warnings
+from rayllm_operator.api.meta import ANNOTATION_ADOPT, ANNOTATION_RESTARTED_AT
+from rayllm_operator.api.validation import parse_model, parse_pool
+from rayllm_operator.controller.observed import Observed, controller_of, is_ours, was_ours
+from rayllm_operator.controller.records import running_version
+from rayllm_operator.kube.port import Object
+from rayllm_operator.plan import ConsideredPool, ModelPlan, PlanRequest, Pool, plan_model
+
+_MOST_FINDINGS_IN_A_MESSAGE = 3
+
+
+@dataclass(frozen=True)
+class Acceptance:
+    """The verdict about a spec."""
+
+    plan: ModelPlan | None
+    """The plan; None where the spec is refused."""
+    reason: Reason
+    """Reason of the condition Accepted."""
+    message: str
+    """Its message."""
+    pools: tuple[ConsideredPool, ...] = ()
+    """The pools that were considered."""
+    warnings: tuple[str, ...] = ()
+    """What the user should know although the spec is accepted."""
+
+    @property
+    def accepted(self) -> bool:
+        """Whether the spec is accepted."""
+        return self.reason is Reason.ACCEPTED
+
+
+def judge(observed: Observed, configuration: OperatorConfiguration) -> Acceptance:
+    """Return the verdict about a model's spec."""
+    refusal = _namespace_not_allowed(observed, configuration)
+    if refusal is not None:
+        return refusal
+    spec, findings = parse_model(observed.model["spec"])
+    if spec is None:
+        return Acceptance(None, Reason.INVALID_SPEC, _sentences(findings))
+    result = plan_model(
+        PlanRequest(
+            name=observed.metadata["name"],
+            namespace=observed.metadata["namespace"],
+            spec=spec,
+            pools=_usable(observed.pools),
+            configuration=configuration,
+            restarted_at=observed.annotation(ANNOTATION_RESTARTED_AT),
+            running=running_version(observed.ray_service),
+        )
+    )
+    if result.plan is None:
+        reason = Reason.NO_MATCHING_POOL if result.no_pool else Reason.INVALID_SPEC
+        return Acceptance(None, reason, _sentences(errors(result.findings)), result.pools)
+    taken = _name_taken(observed)
+    if taken:
+        return Acceptance(None, Reason.NAME_TAKEN, taken, result.pools)
+    notes = (*_duplicate_model_id(observed, result.plan), *map(str, warnings(result.findings)))
+    message = " ".join(
+        ["The spec is valid.", *(note if note.endswith(".") else f"{note}." for note in notes)]
+    )
+    return Acceptance(result.plan, Reason.ACCEPTED, message, result.pools, notes)
+
+
+def _namespace_not_allowed(observed: Observed, configuration: OperatorConfiguration) -> Acceptance | None:
+    namespace = observed.metadata["namespace"]
+    if namespace == configuration.operator_namespace:
+        message = f"Models may not live in {namespace!r}, the operator's own namespace; use another one."
+    elif configuration.namespaces and namespace not in configuration.namespaces:
+        allowed = ", ".join(configuration.namespaces)
+        message = f"The operator serves no models in {namespace!r}; use one of: {allowed}."
+    else:
+        return None
+    return Acceptance(None, Reason.NAMESPACE_NOT_ALLOWED, message)
+
+
+def _name_taken(observed: Observed) -> str:
+    """Say whose object stands in the way; an object of somebody else is never touched."""
+    may_adopt = observed.annotation(ANNOTATION_ADOPT) == "true"
+    for child in (observed.ray_service, observed.service):
+        if child is None or is_ours(child, observed.model) or was_ours(child, observed.model):
+            continue
+        owner = controller_of(child)
+        name = f"{child['kind']} {child['metadata']['namespace']}/{child['metadata']['name']}"
+        if owner is not None:
+            return f"{name} belongs to {owner['kind']} {owner['name']}; rename the model."
+        if child["kind"] != "RayService" or not may_adopt:
+            help_ = (
+                "rename the model"
+                if child["kind"] != "RayService"
+                else f"rename it or set {ANNOTATION_ADOPT}"
+            )
+            return f"{name} exists and is not this model's; {help_}."
+    return ""
+
+
+def _duplicate_model_id(observed: Observed, plan: ModelPlan) -> tuple[str, ...]:
+    if not observed.namesakes:
+        return ()
+    others = ", ".join(observed.namesakes)
+    return (f"engine_config.model_id {plan.model_id!r} is also that of: {others}",)
+
+
+def _usable(pools: tuple[Object, ...]) -> tuple[Pool, ...]:
+    """Return the pools whose specs are valid; the others say so in their own status."""
+    usable = []
+    for pool in pools:
+        spec, _ = parse_pool(pool["spec"])
+        if spec is not None:
+            metadata = pool["metadata"]
+            usable.append(Pool(metadata["name"], spec, age=metadata.get("creationTimestamp", "")))
+    return tuple(usable)
+
+
+def _sentences(findings: list[Finding]) -> str:
+    shown = [str(finding) for finding in findings[:_MOST_FINDINGS_IN_A_MESSAGE]]
+    more = len(findings) - len(shown)
+    text = "; ".join(shown) + (f"; and {more} more" if more else "")
+    return text if text.endswith(".") else f"{text}."

@@ -1,0 +1,92 @@
+"""Acting: carrying out a decision. Every answer to a write goes into the cache at once."""
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from rayllm_operator.api.meta import FIELD_MANAGER
+from rayllm_operator.controller.cache import Cache
+from rayllm_operator.controller.conditions import timestamp
+from rayllm_operator.controller.decision import Action, Apply, Create, Delete, Note, Patch
+from rayllm_operator.controller.events import event_manifest
+from rayllm_operator.controller.keys import Key, key_of
+from rayllm_operator.controller.logs import log
+from rayllm_operator.kube.errors import ApiError, ConflictError, NotFoundError
+from rayllm_operator.kube.kinds import EVENT, Kind
+from rayllm_operator.kube.ownership import claim_for_apply
+from rayllm_operator.kube.port import ApiPort, Manifest, Object
+
+
+class Actor:
+    """Carries out decisions."""
+
+    def __init__(self, api: ApiPort, cache: Cache) -> None:
+        self._api = api
+        self._cache = cache
+
+    async def carry_out(self, actions: Iterable[Action]) -> None:
+        """Write the children, in order; the first failure ends it."""
+        for action in actions:
+            try:
+                await self._carry_out(action)
+            except ConflictError:
+                # What was read is out of date, whatever the cache says.
+                self._cache.forget(_key(action))
+                raise
+
+    async def write_status(self, kind: Kind, owner: Object, status: Manifest) -> None:
+        """Write the whole status of an object; nothing happens where it is gone."""
+        metadata = {key: owner["metadata"].get(key) for key in ("name", "namespace", "uid")}
+        manifest = {
+            "apiVersion": owner["apiVersion"],
+            "kind": owner["kind"],
+            "metadata": {key: value for key, value in metadata.items() if value},
+            "status": status,
+        }
+        try:
+            self._cache.put(kind, await self._api.apply_status(kind, manifest))
+        except (NotFoundError, ConflictError):
+            # It was deleted, perhaps created again under the same name: its own event is on the way.
+            self._cache.forget(key_of(kind, owner))
+
+    async def record(self, model: Object, notes: Iterable[Note], now: datetime) -> None:
+        """Record events; they are a courtesy, and a failure to do so is only logged."""
+        for note in notes:
+            try:
+                await self._api.create(EVENT, event_manifest(model, note, timestamp(now)))
+            except ApiError as error:
+                log.warning("event not recorded", reason=str(note.reason), error=str(error))
+
+    async def _carry_out(self, action: Action) -> None:
+        match action:
+            case Create(kind=kind, manifest=manifest):
+                log.info("create", child=str(_key(action)))
+                self._cache.put(kind, await self._api.create(kind, manifest))
+            case Apply(kind=kind, manifest=manifest, live=live, changed=changed):
+                log.info("apply", child=str(_key(action)), changed=list(changed))
+                await self._claim(kind, live)
+                self._cache.put(kind, await self._api.apply(kind, manifest))
+            case Patch(kind=kind, live=live, operations=operations):
+                log.info("patch", child=str(_key(action)), paths=[step["path"] for step in operations])
+                metadata = live["metadata"]
+                await self._api.json_patch(kind, metadata["name"], metadata["namespace"], operations)
+            case Delete(kind=kind, live=live, because=because):
+                log.info("delete", child=str(_key(action)), because=because)
+                await self._delete(kind, live)
+
+    async def _claim(self, kind: Kind, live: Object) -> None:
+        operations = claim_for_apply(live, FIELD_MANAGER)
+        if operations:
+            metadata = live["metadata"]
+            await self._api.json_patch(kind, metadata["name"], metadata["namespace"], operations)
+
+    async def _delete(self, kind: Kind, live: Object) -> None:
+        try:
+            await self._api.delete(kind, live)
+        except NotFoundError:
+            log.info("was gone already", child=str(key_of(kind, live)))
+        self._cache.forget(key_of(kind, live))
+
+
+def _key(action: Action) -> Key:
+    manifest = action.manifest if isinstance(action, (Create, Apply)) else action.live
+    return key_of(action.kind, manifest)

@@ -1,0 +1,149 @@
+"""Which writes make a model's children say what they should. None where they do already."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from rayllm_operator.api.meta import (
+    ANNOTATION_GENERATION,
+    ANNOTATION_PAUSED,
+    ANNOTATION_RESTARTED_AT,
+)
+from rayllm_operator.controller.acceptance import Acceptance
+from rayllm_operator.controller.changes import differences
+from rayllm_operator.controller.decision import Action, Apply, Create, Delete, Patch
+from rayllm_operator.controller.observed import Observed, is_being_deleted, is_ours, was_ours
+from rayllm_operator.controller.records import recorded, recorded_restart, running_version
+from rayllm_operator.controller.serving import active_cluster, pending_cluster
+from rayllm_operator.kube.kinds import RAY_CLUSTER, RAY_SERVICE, SERVICE, Kind
+from rayllm_operator.kube.port import Manifest, Object
+from rayllm_operator.plan import Intent, ModelPlan
+from rayllm_operator.render import RENDER_REVISION, render_ray_service, render_service
+
+_MOST_PATHS = 5
+
+
+def child_actions(observed: Observed, acceptance: Acceptance) -> tuple[Action, ...]:
+    """Return the writes; none for a paused model, and nearly none for one whose spec is refused."""
+    if observed.annotation(ANNOTATION_PAUSED) == "true":
+        return ()
+    if acceptance.plan is None:
+        return tuple(_keep_address(observed))
+    return (
+        *_service_actions(observed, acceptance.plan),
+        *_ray_service_actions(observed, acceptance.plan),
+        *_worker_bounds(observed),
+    )
+
+
+def serving_cluster(observed: Observed) -> str | None:
+    """Return the RayCluster that serves the model now; None where none does."""
+    ray_service = observed.ray_service
+    if ray_service is None or not is_ours(ray_service, observed.model):
+        return None
+    return active_cluster(ray_service).name or None
+
+
+def keeps_running_version(observed: Observed, plan: ModelPlan) -> bool:
+    """Return whether a model stays with the render revision and engine image that it runs with.
+
+    Only its own spec (its generation), a wish for a restart or ``upgrade.engine: Auto`` moves it; a new
+    operator or a new default image must not restart everybody's models at once.
+    """
+    running = running_version(observed.ray_service)
+    if observed.ray_service is None or running is None:
+        return False
+    upgrade = plan.cluster.upgrade
+    is_moved = (
+        running.generation != observed.generation
+        or recorded_restart(observed.ray_service) != plan.restarted_at
+        or (upgrade is not None and upgrade.engine == "Auto")
+    )
+    is_new = (running.render_revision, running.engine_image) != (RENDER_REVISION, plan.engine.image)
+    return is_new and not is_moved
+
+
+def _ray_service_actions(observed: Observed, plan: ModelPlan) -> Iterator[Action]:
+    live = observed.ray_service
+    manifest = render_ray_service(plan)
+    if observed.kuberay_missing or (live is not None and _is_going(live, observed.model)):
+        return
+    if manifest is None:
+        if live is not None and is_ours(live, observed.model):
+            yield Delete(RAY_SERVICE, live, _why_stopped(plan))
+        return
+    if live is not None and keeps_running_version(observed, plan):
+        return
+    annotations = {
+        ANNOTATION_GENERATION: str(observed.generation),
+        **({ANNOTATION_RESTARTED_AT: plan.restarted_at} if plan.restarted_at else {}),
+    }
+    yield from _written(RAY_SERVICE, recorded(manifest, observed.model, annotations), live)
+
+
+def _service_actions(observed: Observed, plan: ModelPlan) -> Iterator[Action]:
+    live = observed.service
+    if live is not None and _is_going(live, observed.model):
+        return
+    cluster = serving_cluster(observed) if plan.intent is Intent.SERVE else None
+    yield from _written(SERVICE, recorded(render_service(plan, cluster), observed.model, {}), live)
+
+
+def _written(kind: Kind, manifest: Object, live: Object | None) -> Iterator[Action]:
+    if live is None:
+        yield Create(kind, manifest)
+        return
+    changed = tuple(differences(manifest, live))
+    if changed:
+        with_uid = {**manifest, "metadata": {**manifest["metadata"], "uid": live["metadata"]["uid"]}}
+        yield Apply(kind, with_uid, live, changed[:_MOST_PATHS])
+
+
+def _is_going(child: Manifest, model: Manifest) -> bool:
+    return is_being_deleted(child) or was_ours(child, model)
+
+
+def _why_stopped(plan: ModelPlan) -> str:
+    return "enabled is false" if plan.intent is Intent.DISABLED else "cluster_config.replicas is 0"
+
+
+def _keep_address(observed: Observed) -> Iterator[Action]:
+    """Let the Service follow the serving cluster although the spec is refused: what serves keeps serving."""
+    service, cluster = observed.service, serving_cluster(observed)
+    if service is None or cluster is None or not is_ours(service, observed.model):
+        return
+    selector = {"ray.io/cluster": cluster, "ray.io/serve": "true"}
+    if service["spec"].get("selector") != selector:
+        yield Patch(
+            SERVICE,
+            service,
+            (_test_version(service), {"op": "add", "path": "/spec/selector", "value": selector}),
+        )
+
+
+def _worker_bounds(observed: Observed) -> Iterator[Action]:
+    """Carry changed bounds to the running RayCluster: KubeRay does so only when it builds a new one."""
+    ray_service, live = observed.ray_service, observed.ray_cluster
+    if ray_service is None or live is None or is_being_deleted(live) or pending_cluster(ray_service).name:
+        return
+    wanted = {
+        group["groupName"]: group
+        for group in (ray_service["spec"].get("rayClusterConfig") or {}).get("workerGroupSpecs") or []
+    }
+    operations: list[dict[str, Any]] = []
+    for index, group in enumerate(live["spec"].get("workerGroupSpecs") or []):
+        intent = wanted.get(group["groupName"], {})
+        changes = [
+            {"op": "add", "path": f"/spec/workerGroupSpecs/{index}/{field}", "value": intent[field]}
+            for field in ("minReplicas", "maxReplicas")
+            if field in intent and intent[field] != group.get(field)
+        ]
+        if changes:
+            name_path = f"/spec/workerGroupSpecs/{index}/groupName"
+            operations += [{"op": "test", "path": name_path, "value": group["groupName"]}, *changes]
+    if operations:
+        yield Patch(RAY_CLUSTER, live, (_test_version(live), *operations))
+
+
+def _test_version(live: Manifest) -> dict[str, Any]:
+    version = live["metadata"]["resourceVersion"]
+    return {"op": "test", "path": "/metadata/resourceVersion", "value": version}

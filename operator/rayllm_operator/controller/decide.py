@@ -1,0 +1,53 @@
+"""From what is to what to do and what to say: one pure function.
+
+The same observation and the same clock give the same decision, so every case of a model's life is a row of
+a table in the tests, and a decision can be printed to explain itself.
+"""
+
+from dataclasses import replace
+from datetime import datetime
+
+from rayllm_operator.api.conditions import Reason
+from rayllm_operator.api.configuration import OperatorConfiguration
+from rayllm_operator.controller.acceptance import Acceptance, judge
+from rayllm_operator.controller.children import child_actions
+from rayllm_operator.controller.decision import Decision
+from rayllm_operator.controller.events import notes
+from rayllm_operator.controller.observed import Observed, is_being_deleted
+from rayllm_operator.controller.readiness import readiness
+from rayllm_operator.controller.situation import Situation
+from rayllm_operator.controller.status import pool_grace_left, render_status
+
+LOOK_AGAIN_AT_FOREIGN_SECONDS = 60.0
+"""Objects of others are not watched: whether a taken name is free again has to be asked for."""
+
+
+def decide(observed: Observed, configuration: OperatorConfiguration, now: datetime) -> Decision:
+    """Decide about one model."""
+    if is_being_deleted(observed.model):
+        # The children go by their owner references.
+        return Decision()
+    acceptance = judge(observed, configuration)
+    situation = Situation(observed, acceptance, now)
+    situation = replace(situation, actions=child_actions(observed, acceptance))
+    verdict = readiness(situation)
+    status = render_status(situation, verdict)
+    return Decision(
+        actions=tuple(situation.actions),
+        status=None if status == observed.status else status,
+        notes=notes(situation, status),
+        requeue_after_seconds=_soonest(
+            verdict.requeue_after_seconds, pool_grace_left(situation), _foreign(acceptance)
+        ),
+        wants_ray_cluster=observed.ray_cluster is None and situation.wants_ray_cluster,
+        wants_serve_details=observed.serve is None and situation.wants_serve_details,
+        wants_proof=verdict.wants_proof,
+    )
+
+
+def _soonest(*delays: float | None) -> float | None:
+    return min((delay for delay in delays if delay is not None), default=None)
+
+
+def _foreign(acceptance: Acceptance) -> float | None:
+    return LOOK_AGAIN_AT_FOREIGN_SECONDS if acceptance.reason is Reason.NAME_TAKEN else None

@@ -1,0 +1,82 @@
+"""What to do and what to say: a decision, as a value that can be printed, compared and carried out."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from rayllm_operator.kube.kinds import Kind
+from rayllm_operator.kube.port import Manifest, Object, Operation
+
+
+@dataclass(frozen=True)
+class Create:
+    """Create a child."""
+
+    kind: Kind
+    manifest: Manifest
+
+
+@dataclass(frozen=True)
+class Apply:
+    """Apply the whole intent to a child that exists."""
+
+    kind: Kind
+    manifest: Manifest
+    live: Object
+    """The child as it was read."""
+    changed: tuple[str, ...] = ()
+    """Paths at which it did not say what was rendered."""
+
+
+@dataclass(frozen=True)
+class Patch:
+    """Change single fields of a child, if it is still as it was read."""
+
+    kind: Kind
+    live: Object
+    operations: tuple[Operation, ...]
+
+
+@dataclass(frozen=True)
+class Delete:
+    """Delete a child, if it is still as it was read."""
+
+    kind: Kind
+    live: Object
+    because: str
+    """Why, for the event and the log."""
+
+
+Action = Create | Apply | Patch | Delete
+
+
+@dataclass(frozen=True)
+class Note:
+    """A Kubernetes Event to be recorded."""
+
+    warning: bool
+    """Whether it is a Warning; else Normal."""
+    reason: str
+    """One word."""
+    message: str
+    """One sentence."""
+
+
+@dataclass(frozen=True)
+class Decision:
+    """The outcome of looking at one model."""
+
+    actions: tuple[Action, ...] = ()
+    """Writes to children, in order."""
+    status: Mapping[str, Any] | None = None
+    """The status to write; None where it says so already."""
+    notes: tuple[Note, ...] = ()
+    """Events to record once all else is done."""
+    requeue_after_seconds: float | None = None
+    """When to look again although nothing has happened; None: at the next full look."""
+    wants_ray_cluster: bool = False
+    """Whether the RayCluster that serves should be read: its bounds may have to follow."""
+    wants_serve_details: bool = False
+    """Whether Serve should be asked what it runs."""
+    wants_proof: bool = False
+    """Whether everything stands ready for the operator's own request."""

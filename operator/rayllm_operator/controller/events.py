@@ -1,0 +1,114 @@
+"""Kubernetes Events: what a user looks for in ``kubectl describe``.
+
+Each belongs to a change: of a condition against the status that was written last, or of a child in this
+pass. So an unchanged model records none, however often it is looked at, and no memory is needed.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from rayllm_operator.api.conditions import ConditionType, Reason
+from rayllm_operator.controller.decision import Action, Apply, Create, Delete, Note, Patch
+from rayllm_operator.controller.observed import Observed
+from rayllm_operator.controller.situation import Situation
+from rayllm_operator.kube.kinds import RAY_CLUSTER, RAY_SERVICE
+
+_FAILURES = frozenset({Reason.APPLICATION_FAILED, Reason.APPLICATION_UNHEALTHY, Reason.KUBERAY_MISSING})
+_SILENT = frozenset({Reason.CREATING, Reason.PROVING, Reason.NOT_ACCEPTED})
+"""Short steps, and what another event has said already."""
+
+
+def notes(situation: Situation, status: Mapping[str, Any]) -> tuple[Note, ...]:
+    """Return the events that a pass gives rise to."""
+    observed = situation.observed
+    now = {condition["type"]: condition for condition in status["conditions"]}
+    return (
+        *_acceptance(observed, now[ConditionType.ACCEPTED], situation.acceptance.warnings),
+        *_children(situation.actions, failed=bool(observed.write_error)),
+        *_readiness(observed, now[ConditionType.READY]),
+        *_work(observed, now[ConditionType.READY], now.get(ConditionType.RECONCILING, {})),
+    )
+
+
+def _acceptance(observed: Observed, now: Mapping[str, Any], warnings: Sequence[str]) -> Iterator[Note]:
+    before = observed.condition(ConditionType.ACCEPTED)
+    if _says_the_same(before, now):
+        return
+    if now["status"] == "False":
+        yield Note(True, now["reason"], now["message"])
+    elif before.get("status") != "True":
+        yield Note(False, Reason.ACCEPTED, "The spec is valid and a pool holds a replica.")
+    for warning in warnings:
+        if warning not in before.get("message", ""):
+            yield Note(True, "SpecWarning", warning)
+
+
+def _readiness(observed: Observed, now: Mapping[str, Any]) -> Iterator[Note]:
+    before = observed.condition(ConditionType.READY)
+    reason = now["reason"]
+    is_news = before.get("reason") != reason or (
+        reason == Reason.SERVING and before.get("observedGeneration") != now["observedGeneration"]
+    )
+    if not is_news or reason in _SILENT:
+        return
+    if reason == Reason.SERVING:
+        yield Note(False, "Ready", f"Generation {now['observedGeneration']} answers requests.")
+    else:
+        yield Note(reason in _FAILURES, reason, now["message"])
+
+
+def _work(observed: Observed, ready: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[Note]:
+    before = observed.condition(ConditionType.RECONCILING)
+    if _says_the_same(before, now):
+        return
+    if observed.write_error:
+        yield Note(True, "FailedWrite", observed.write_error)
+    elif ready["status"] == "True" and now.get("reason") in _FAILURES:
+        # A new version fails while the old one keeps the model ready.
+        yield Note(True, now["reason"], now["message"])
+
+
+def _children(actions: Sequence[Action], *, failed: bool) -> Iterator[Note]:
+    if failed:
+        return
+    for action in actions:
+        match action:
+            case Create(kind=kind, manifest=manifest) if kind == RAY_SERVICE:
+                yield Note(False, "CreatedRayService", f"Created RayService {manifest['metadata']['name']}.")
+            case Apply(kind=kind, changed=changed) if kind == RAY_SERVICE:
+                yield Note(False, "UpdatedRayService", f"Changed RayService: {', '.join(changed)}.")
+            case Delete(because=because):
+                yield Note(False, "DeletedRayService", f"Deleted RayService: {because}.")
+            case Patch(kind=kind, live=live) if kind == RAY_CLUSTER:
+                message = f"Changed the bounds of RayCluster {live['metadata']['name']}."
+                yield Note(False, "ScaledRayCluster", message)
+            case _:
+                pass
+
+
+def _says_the_same(before: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
+    return all(before.get(field) == now.get(field) for field in ("status", "reason", "message"))
+
+
+def event_manifest(model: Mapping[str, Any], note: Note, timestamp: str) -> dict[str, Any]:
+    """Return the Event object of a note."""
+    metadata = model["metadata"]
+    return {
+        "apiVersion": "v1",
+        "kind": "Event",
+        "metadata": {"generateName": f"{metadata['name']}.", "namespace": metadata["namespace"]},
+        "involvedObject": {
+            "apiVersion": model["apiVersion"],
+            "kind": model["kind"],
+            "name": metadata["name"],
+            "namespace": metadata["namespace"],
+            "uid": metadata["uid"],
+        },
+        "type": "Warning" if note.warning else "Normal",
+        "reason": str(note.reason),
+        "message": note.message[:1024],
+        "source": {"component": "rayllm-operator"},
+        "firstTimestamp": timestamp,
+        "lastTimestamp": timestamp,
+        "count": 1,
+    }

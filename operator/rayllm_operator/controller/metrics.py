@@ -1,0 +1,50 @@
+"""Prometheus metrics of the operator's process. The names are part of its interface."""
+
+from prometheus_client import Counter, Gauge, Histogram
+
+RECONCILES = Counter(
+    "rayllm_operator_reconcile", "Passes over one object, by kind and result.", ["kind", "result"]
+)
+RECONCILE_SECONDS = Histogram(
+    "rayllm_operator_reconcile_seconds",
+    "Seconds of one pass over one object.",
+    ["kind"],
+    buckets=(0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 30, 60),
+)
+QUEUE_DEPTH = Gauge("rayllm_operator_queue_depth", "Objects that wait for a worker.")
+API_REQUESTS = Counter(
+    "rayllm_operator_api_requests",
+    "Requests to the API server, by HTTP verb and status code (0: no answer).",
+    ["verb", "code"],
+)
+MODEL_READY = Gauge(
+    "rayllm_model_ready",
+    "1 for the reason that a model's Ready condition has now; 0 for the status False.",
+    ["namespace", "model", "reason"],
+)
+RESYNCS = Counter("rayllm_operator_resync", "Full looks at everything, by result.", ["result"])
+
+
+def count_request(verb: str, code: int) -> None:
+    """Count a request to the API server."""
+    API_REQUESTS.labels(verb=verb, code=str(code)).inc()
+
+
+class ReadyGauge:
+    """Keeps one series for each model: a reason that no longer holds is taken back."""
+
+    def __init__(self) -> None:
+        self._reasons: dict[tuple[str, str], str] = {}
+
+    def set(self, namespace: str, model: str, reason: str, *, ready: bool) -> None:
+        """Say whether a model is ready, and why."""
+        if self._reasons.get((namespace, model), reason) != reason:
+            self.remove(namespace, model)
+        self._reasons[namespace, model] = reason
+        MODEL_READY.labels(namespace, model, reason).set(1 if ready else 0)
+
+    def remove(self, namespace: str, model: str) -> None:
+        """Forget a model that is gone."""
+        reason = self._reasons.pop((namespace, model), None)
+        if reason is not None:
+            MODEL_READY.remove(namespace, model, reason)

@@ -1,0 +1,110 @@
+"""What is: everything that a decision about one model depends on, as one value."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from rayllm_operator.api.meta import API_VERSION, LLM_MODEL
+from rayllm_operator.kube.port import Manifest, Object
+
+
+@dataclass(frozen=True)
+class ServeDetails:
+    """What Ray Serve itself says about the serving cluster's application."""
+
+    status: str
+    """Serve's status of the application, such as RUNNING."""
+    matches: bool
+    """Whether the deployed configuration is the rendered one."""
+    running_replicas: int
+    """Replicas of the model that are RUNNING."""
+    target_replicas: int = 0
+    """Replicas of the model that Serve wants now."""
+
+
+@dataclass(frozen=True)
+class Proof:
+    """The outcome of the operator's own request through the model's Service."""
+
+    succeeded: bool
+    message: str
+    """One sentence: what was answered, or why there was no answer."""
+
+
+@dataclass(frozen=True)
+class Observed:
+    """One model and its surroundings."""
+
+    model: Object
+    """The LLMModel."""
+    pools: tuple[Object, ...] = ()
+    """All GPUNodePools."""
+    ray_service: Object | None = None
+    """The RayService of the model's name, whoever owns it."""
+    service: Object | None = None
+    """The Service of the model's name, whoever owns it."""
+    ray_cluster: Object | None = None
+    """The RayCluster that serves; None also where nobody needed to look."""
+    namesakes: tuple[str, ...] = ()
+    """Other models of the namespace with the same model id, by name."""
+    serve: ServeDetails | None = None
+    """What Serve says; None where it was not asked or did not answer."""
+    proof: Proof | None = None
+    """The outcome of this pass's request, if there was one."""
+    write_error: str = ""
+    """Why a child could not be written in this pass; empty where all went well."""
+    kuberay_missing: bool = False
+    """Whether the cluster has no RayService kind."""
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """The model's metadata."""
+        metadata: dict[str, Any] = self.model["metadata"]
+        return metadata
+
+    @property
+    def generation(self) -> int:
+        """The generation of the model's spec."""
+        return int(self.metadata.get("generation", 1))
+
+    @property
+    def status(self) -> dict[str, Any]:
+        """The model's status as it was last written."""
+        status: dict[str, Any] = self.model.get("status") or {}
+        return status
+
+    def annotation(self, name: str) -> str:
+        """Return an annotation of the model; empty where it has none."""
+        return str((self.metadata.get("annotations") or {}).get(name, ""))
+
+    def condition(self, kind: str) -> dict[str, Any]:
+        """Return a condition as it was last written; empty where there is none."""
+        conditions = self.status.get("conditions") or []
+        return next((condition for condition in conditions if condition["type"] == kind), {})
+
+
+def controller_of(child: Manifest) -> dict[str, Any] | None:
+    """Return the owner reference of an object's controller, or None."""
+    references = child["metadata"].get("ownerReferences") or []
+    return next((reference for reference in references if reference.get("controller")), None)
+
+
+def is_ours(child: Manifest, model: Manifest) -> bool:
+    """Return whether this model controls an object."""
+    owner = controller_of(child)
+    return owner is not None and owner["uid"] == model["metadata"]["uid"]
+
+
+def was_ours(child: Manifest, model: Manifest) -> bool:
+    """Return whether a deleted model of the same name controlled an object, which is about to go too."""
+    owner = controller_of(child)
+    return (
+        owner is not None
+        and (owner["apiVersion"], owner["kind"], owner["name"])
+        == (API_VERSION, LLM_MODEL, model["metadata"]["name"])
+        and owner["uid"] != model["metadata"]["uid"]
+    )
+
+
+def is_being_deleted(obj: Manifest) -> bool:
+    """Return whether an object is on its way out."""
+    return bool(obj["metadata"].get("deletionTimestamp"))

@@ -1,0 +1,182 @@
+"""What the Ready condition says, and why: an ordered chain of named answers; the first one counts.
+
+.. code-block:: text
+
+    paused ─ no KubeRay ─ not there ─ stopped ─ being written ─ refused by KubeRay ─ not yet seen
+                                                                                       │
+            upgrade: active and pending cluster ─ first start: pending only ─ active only
+                                                                                       │
+                          failed ─ unhealthy ─ starting ─ running: proven ─ asleep ─ to be proven
+
+While a model was ready and a new version is on its way, Ready stays True with the generation that serves.
+"""
+
+from collections.abc import Callable
+
+from rayllm_operator.api.conditions import Reason
+from rayllm_operator.controller.proving import running_answer
+from rayllm_operator.controller.serving import FAILED, RUNNING, UNHEALTHY, ClusterView
+from rayllm_operator.controller.situation import Situation
+from rayllm_operator.controller.verdict import Verdict, at_work, still_serves
+from rayllm_operator.plan import Intent
+
+KUBERAY_GRACE_SECONDS = 60.0
+"""How long KubeRay may take to look at a new RayService before it counts as missing."""
+
+_STOPPED = {
+    Intent.DISABLED: (Reason.DISABLED, "enabled is false: nothing runs."),
+    Intent.PARKED: (Reason.PARKED, "cluster_config.replicas is 0: nothing runs until it is scaled up."),
+}
+
+Answer = Callable[[Situation], Verdict | None]
+
+
+def readiness(situation: Situation) -> Verdict:
+    """Return what Ready and Reconciling say."""
+    for answer in _CHAIN:
+        verdict = answer(situation)
+        if verdict is not None:
+            return verdict
+    return _serving_cluster(situation)
+
+
+def _paused(situation: Situation) -> Verdict | None:
+    if not situation.is_paused:
+        return None
+    message = "The annotation rayllm.dev/paused is set: the operator changes nothing."
+    return Verdict(situation.was_ready, Reason.PAUSED, message, situation.proven_generation)
+
+
+def _without_kuberay(situation: Situation) -> Verdict | None:
+    plan = situation.acceptance.plan
+    if not situation.observed.kuberay_missing or plan is None or plan.intent is not Intent.SERVE:
+        return None
+    message = "The cluster has no RayService kind: install KubeRay."
+    return at_work(situation, Reason.KUBERAY_MISSING, message, requeue_after_seconds=30)
+
+
+def _not_there(situation: Situation) -> Verdict | None:
+    if situation.ray_service is not None or _is_stopped(situation):
+        return None
+    if not situation.acceptance.accepted:
+        generation = situation.observed.generation
+        return Verdict(False, Reason.NOT_ACCEPTED, situation.acceptance.message, generation)
+    if situation.previous_is_going:
+        message = "The previous RayService is still being deleted."
+        return at_work(situation, Reason.CREATING, message, requeue_after_seconds=5)
+    return at_work(situation, Reason.CREATING, "The RayService is being created.")
+
+
+def _stopped(situation: Situation) -> Verdict | None:
+    plan = situation.acceptance.plan
+    if plan is None or plan.intent is Intent.SERVE:
+        return None
+    reason, message = _STOPPED[plan.intent]
+    work = None
+    if situation.ray_service is not None or situation.previous_is_going:
+        work = (reason, "The RayService is being deleted.")
+    return Verdict(True, reason, message, situation.observed.generation, work=work)
+
+
+def _being_written(situation: Situation) -> Verdict | None:
+    if not situation.is_being_written:
+        return None
+    if situation.was_ready:
+        return still_serves(situation, Reason.UPGRADING, "The RayService is being changed.")
+    return at_work(situation, Reason.CREATING, "The RayService is being written.")
+
+
+def _refused_by_kuberay(situation: Situation) -> Verdict | None:
+    refusal = situation.kuberay_refusal
+    if not refusal:
+        return None
+    return at_work(situation, Reason.APPLICATION_FAILED, f"KubeRay refuses the RayService: {refusal}")
+
+
+def _not_seen_by_kuberay(situation: Situation) -> Verdict | None:
+    ray_service = situation.ray_service
+    if ray_service is None or situation.is_seen_by_kuberay:
+        return None
+    if situation.was_ready:
+        return still_serves(situation, Reason.UPGRADING, "KubeRay has yet to look at the changed RayService.")
+    age = situation.seconds_since(ray_service["metadata"]["creationTimestamp"])
+    if not ray_service.get("status") and age > KUBERAY_GRACE_SECONDS:
+        message = "KubeRay has not looked at the RayService for over a minute: is its operator running?"
+        return at_work(situation, Reason.KUBERAY_MISSING, message)
+    message = "KubeRay has yet to look at the RayService."
+    return at_work(situation, Reason.CREATING, message, requeue_after_seconds=KUBERAY_GRACE_SECONDS)
+
+
+def _upgrade(situation: Situation) -> Verdict | None:
+    if not (situation.active.name and situation.pending.name):
+        return None
+    start = _start(situation, situation.pending)
+    if not situation.was_ready:
+        return start
+    if start.reason is Reason.APPLICATION_FAILED:
+        return still_serves(situation, Reason.APPLICATION_FAILED, f"The new version fails: {start.message}")
+    return still_serves(situation, Reason.UPGRADING, f"RayCluster {situation.pending.name}: {start.message}")
+
+
+def _first_start(situation: Situation) -> Verdict | None:
+    return None if situation.active.name else _start(situation, situation.pending)
+
+
+_CHAIN: tuple[Answer, ...] = (
+    _paused,
+    _without_kuberay,
+    _not_there,
+    _stopped,
+    _being_written,
+    _refused_by_kuberay,
+    _not_seen_by_kuberay,
+    _upgrade,
+    _first_start,
+)
+
+
+def _is_stopped(situation: Situation) -> bool:
+    plan = situation.acceptance.plan
+    return plan is not None and plan.intent is not Intent.SERVE
+
+
+def _start(situation: Situation, cluster: ClusterView) -> Verdict:
+    """Say how far a RayCluster is that takes no requests yet."""
+    if not cluster.name:
+        return at_work(situation, Reason.CLUSTER_STARTING, "KubeRay has yet to create a RayCluster.")
+    if cluster.application in FAILED | UNHEALTHY:
+        cause = cluster.cause or f"Serve says {cluster.application}."
+        return at_work(situation, Reason.APPLICATION_FAILED, cause)
+    if cluster.application == RUNNING:
+        message = "The application runs; KubeRay is about to send it requests."
+        return at_work(situation, Reason.APPLICATION_STARTING, message)
+    if cluster.application:
+        message = " ".join(filter(None, (f"Serve says {cluster.application}.", cluster.cause)))
+        return at_work(situation, Reason.APPLICATION_STARTING, message)
+    return at_work(situation, Reason.CLUSTER_STARTING, cluster.cause or "Ray's pods are starting.")
+
+
+def _serving_cluster(situation: Situation) -> Verdict:
+    """Say how the one RayCluster that takes requests does."""
+    cluster = situation.active
+    if cluster.application in UNHEALTHY:
+        return at_work(situation, Reason.APPLICATION_UNHEALTHY, cluster.cause or "Its health checks fail.")
+    if cluster.application in FAILED:
+        return _failed_in_place(situation, _start(situation, cluster))
+    if cluster.application == RUNNING:
+        return running_answer(situation)
+    if situation.was_ready and situation.has_endpoints:
+        return still_serves(situation, Reason.UPGRADING, _start(situation, cluster).message)
+    return _start(situation, cluster)
+
+
+def _failed_in_place(situation: Situation, failure: Verdict) -> Verdict:
+    """Ask the old replicas: when Serve fails to build a new version, it lets them be."""
+    if not situation.was_ready:
+        return failure
+    proof = situation.observed.proof
+    if proof is not None and not proof.succeeded:
+        return failure
+    message = f"The new version fails: {failure.message}"
+    verdict = still_serves(situation, Reason.APPLICATION_FAILED, message, requeue_after_seconds=60)
+    return verdict if proof is not None else verdict.with_proof()

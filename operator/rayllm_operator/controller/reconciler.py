@@ -1,0 +1,141 @@
+"""One pass over one object: gather, decide, act."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+from time import perf_counter
+
+import structlog
+
+from rayllm_operator.api.configuration import OperatorConfiguration
+from rayllm_operator.controller.act import Actor
+from rayllm_operator.controller.cache import Cache
+from rayllm_operator.controller.decide import decide
+from rayllm_operator.controller.decision import Decision
+from rayllm_operator.controller.gather import gather_cached, gather_fresh, gather_ray_cluster
+from rayllm_operator.controller.keys import Key
+from rayllm_operator.controller.metrics import QUEUE_DEPTH, RECONCILE_SECONDS, RECONCILES, ReadyGauge
+from rayllm_operator.controller.observed import Observed
+from rayllm_operator.controller.pools import chosen_pools, pool_status
+from rayllm_operator.controller.proof import ask_serve, prove
+from rayllm_operator.controller.queue import KeyedQueue
+from rayllm_operator.kube.errors import ApiError
+from rayllm_operator.kube.kinds import GPU_NODE_POOL, LLM_MODEL
+from rayllm_operator.kube.port import ApiPort, Object
+
+
+def utc_now() -> datetime:
+    """Return the time."""
+    return datetime.now(UTC)
+
+
+class Reconciler:
+    """Makes the cluster say what one object wants, and the object say what is."""
+
+    def __init__(
+        self,
+        api: ApiPort,
+        cache: Cache,
+        queue: KeyedQueue[Key],
+        configuration: OperatorConfiguration,
+        clock: Callable[[], datetime] = utc_now,
+    ) -> None:
+        self._api = api
+        self._cache = cache
+        self._queue = queue
+        self._configuration = configuration
+        self._clock = clock
+        self._actor = Actor(api, cache)
+        self._gauge = ReadyGauge()
+
+    async def reconcile(self, key: Key) -> float | None:
+        """Look at one object; return the seconds after which to look again, or None."""
+        started, result = perf_counter(), "error"
+        QUEUE_DEPTH.set(len(self._queue))
+        with structlog.contextvars.bound_contextvars(key=str(key)):
+            try:
+                again = await (self._pool(key) if key.kind == GPU_NODE_POOL else self._model(key))
+                result = "success"
+            finally:
+                RECONCILES.labels(key.kind.name, result).inc()
+                RECONCILE_SECONDS.labels(key.kind.name).observe(perf_counter() - started)
+        return again
+
+    async def _model(self, key: Key) -> float | None:
+        found = await self._observe(key)
+        if found is None:
+            self._gauge.remove(key.namespace, key.name)
+            return None
+        observed, decision = found
+        try:
+            await self._actor.carry_out(decision.actions)
+        except ApiError as error:
+            observed = replace(observed, write_error=f"{error}.")
+            await self._say(observed, self._decide(observed))
+            raise
+        await self._say(observed, decision)
+        if decision.actions:
+            # The status says what was; the children are different now.
+            return 0.0
+        if decision.wants_proof:
+            return await self._prove(key, observed)
+        return decision.requeue_after_seconds
+
+    async def _observe(self, key: Key) -> tuple[Observed, Decision] | None:
+        """Gather as much as the decision needs, and no more: an unchanged model costs no request at all."""
+        observed = gather_cached(self._cache, key)
+        if observed is None:
+            return None
+        decision = self._decide(observed)
+        if decision.actions:
+            observed = await gather_fresh(self._api, self._cache, key)
+            if observed is None:
+                return None
+            decision = self._decide(observed)
+        if decision.wants_ray_cluster:
+            observed = await gather_ray_cluster(self._api, observed)
+        if decision.wants_serve_details:
+            observed = replace(observed, serve=await ask_serve(self._api, observed))
+        if decision.wants_ray_cluster or decision.wants_serve_details:
+            decision = self._decide(observed)
+        return observed, decision
+
+    async def _prove(self, key: Key, observed: Observed) -> float | None:
+        """Make the operator's own request, and say what came of it."""
+        proof = await prove(self._api, observed)
+        model = self._cache.get(key)
+        if model is None or model["metadata"].get("generation") != observed.metadata.get("generation"):
+            return 0.0
+        observed = replace(observed, model=model, proof=proof)
+        decision = self._decide(observed)
+        await self._say(observed, decision)
+        return decision.requeue_after_seconds
+
+    async def _say(self, observed: Observed, decision: Decision) -> None:
+        """Write the status and record the events, where there is news."""
+        if decision.status is not None:
+            await self._actor.write_status(LLM_MODEL, observed.model, decision.status)
+            self._wake_pools(observed.model, {**observed.model, "status": decision.status})
+        await self._actor.record(observed.model, decision.notes, self._clock())
+        self._measure(observed, decision)
+
+    def _decide(self, observed: Observed) -> Decision:
+        return decide(observed, self._configuration, self._clock())
+
+    def _measure(self, observed: Observed, decision: Decision) -> None:
+        status = decision.status if decision.status is not None else observed.status
+        if "reason" in status:
+            namespace, name = observed.metadata["namespace"], observed.metadata["name"]
+            self._gauge.set(namespace, name, status["reason"], ready=status["ready"] == "True")
+
+    def _wake_pools(self, before: Object, after: Object) -> None:
+        for name in chosen_pools(before) ^ chosen_pools(after):
+            self._queue.add(Key(GPU_NODE_POOL, "", name))
+
+    async def _pool(self, key: Key) -> None:
+        pool = self._cache.get(key)
+        if pool is None:
+            return
+        status = pool_status(pool, self._cache.all(LLM_MODEL), self._clock())
+        if status != pool.get("status"):
+            await self._actor.write_status(GPU_NODE_POOL, pool, status)

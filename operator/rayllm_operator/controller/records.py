@@ -1,0 +1,58 @@
+"""What the operator writes onto its children to recognise its own work later: owner and annotations.
+
+The state lives with the object that it is about, so that a restarted operator knows what a stopped one did.
+"""
+
+import hashlib
+import json
+from typing import Any
+
+from rayllm_operator.api.meta import (
+    ANNOTATION_ENGINE_IMAGE,
+    ANNOTATION_GENERATION,
+    ANNOTATION_INTENT,
+    ANNOTATION_RENDER_REVISION,
+    ANNOTATION_RESTARTED_AT,
+)
+from rayllm_operator.kube.port import Manifest, Object
+from rayllm_operator.plan import Running
+from rayllm_operator.render import with_owner
+
+
+def recorded(manifest: Manifest, model: Manifest, annotations: dict[str, str]) -> Object:
+    """Return a rendered child with its owner, with more annotations, and with a digest of all of it."""
+    metadata = model["metadata"]
+    owned = with_owner(dict(manifest), name=metadata["name"], uid=metadata["uid"])
+    digest = hashlib.sha256(json.dumps(owned, sort_keys=True).encode()).hexdigest()[:16]
+    own = {**(owned["metadata"].get("annotations") or {}), **annotations, ANNOTATION_INTENT: digest}
+    return {**owned, "metadata": {**owned["metadata"], "annotations": own}}
+
+
+def annotations_of(child: Manifest) -> dict[str, Any]:
+    """Return an object's annotations."""
+    return child["metadata"].get("annotations") or {}
+
+
+def recorded_generation(ray_service: Manifest) -> int:
+    """Return the generation of the model that a RayService was rendered from; 0 where nobody recorded it."""
+    value = annotations_of(ray_service).get(ANNOTATION_GENERATION, "")
+    return int(value) if value.isdigit() else 0
+
+
+def recorded_restart(ray_service: Manifest) -> str:
+    """Return the wish for a restart that a RayService has already heard."""
+    return str(annotations_of(ray_service).get(ANNOTATION_RESTARTED_AT, ""))
+
+
+def running_version(ray_service: Manifest | None) -> Running | None:
+    """Return what a model runs with, as its RayService records it; None where it does not run."""
+    if ray_service is None or not recorded_generation(ray_service):
+        return None
+    annotations = annotations_of(ray_service)
+    cluster = ray_service["spec"].get("rayClusterConfig") or {}
+    return Running(
+        engine_image=annotations.get(ANNOTATION_ENGINE_IMAGE, ""),
+        render_revision=annotations.get(ANNOTATION_RENDER_REVISION, ""),
+        generation=recorded_generation(ray_service),
+        worker_groups=tuple(cluster.get("workerGroupSpecs") or ()),
+    )

@@ -1,0 +1,144 @@
+"""What a RayService says about itself, in the words of this operator.
+
+KubeRay's Ready condition means that a head answers; the truth about the model is in the statuses of its
+applications. During an upgrade only the new cluster's are filled in.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import yaml
+
+from rayllm_operator.kube.port import Manifest
+
+RUNNING = "RUNNING"
+FAILED = frozenset({"DEPLOY_FAILED"})
+UNHEALTHY = frozenset({"UNHEALTHY"})
+
+_POOLING_RUNNERS = frozenset({"pooling", "embed"})
+
+
+@dataclass(frozen=True)
+class ClusterView:
+    """One RayCluster of a RayService, as KubeRay reports it."""
+
+    name: str
+    """The RayCluster's name; empty where there is none."""
+    application: str
+    """Serve's status of the application; empty where it is not known."""
+    cause: str
+    """The last line of the messages of what does not run; empty where all is well."""
+    healthy_deployments: int
+    """Deployments that are HEALTHY."""
+    deployments: int
+    """Deployments that are known."""
+
+
+@dataclass(frozen=True)
+class Application:
+    """The model that a RayService was told to serve, read from its ``serveConfigV2``."""
+
+    config: Mapping[str, Any]
+    """Serve's declarative configuration."""
+    model_id: str
+    """The public name of the model."""
+    makes_embeddings: bool
+    """Whether it embeds and does not generate."""
+    min_replicas: int
+    """Replicas that always run."""
+    max_replicas: int
+    """Replicas that may run."""
+
+
+def active_cluster(ray_service: Manifest) -> ClusterView:
+    """Return the cluster that KubeRay sends traffic to."""
+    return _view(ray_service, "activeServiceStatus")
+
+
+def pending_cluster(ray_service: Manifest) -> ClusterView:
+    """Return the cluster that KubeRay is preparing."""
+    return _view(ray_service, "pendingServiceStatus")
+
+
+def is_current(ray_service: Manifest) -> bool:
+    """Return whether KubeRay has seen the RayService as it is now."""
+    seen = (ray_service.get("status") or {}).get("observedGeneration", 0)
+    return int(seen) >= int(ray_service["metadata"].get("generation", 1))
+
+
+def kuberay_condition(ray_service: Manifest, kind: str) -> Mapping[str, Any]:
+    """Return one of KubeRay's conditions; empty where there is none."""
+    conditions = (ray_service.get("status") or {}).get("conditions") or []
+    return next((condition for condition in conditions if condition["type"] == kind), {})
+
+
+def application_of(ray_service: Manifest) -> Application:
+    """Return what a RayService was told to serve; empty fields where its text says nothing."""
+    config = parse_config(ray_service)
+    application: Mapping[str, Any] = next(iter(config.get("applications") or []), {})
+    llm_config: Mapping[str, Any] = next(iter((application.get("args") or {}).get("llm_configs") or []), {})
+    engine = llm_config.get("engine_kwargs") or {}
+    scaling = _autoscaling(application)
+    return Application(
+        config=config,
+        model_id=str((llm_config.get("model_loading_config") or {}).get("model_id", "")),
+        makes_embeddings=engine.get("runner") in _POOLING_RUNNERS or engine.get("task") in _POOLING_RUNNERS,
+        min_replicas=int(scaling.get("min_replicas", 1)),
+        max_replicas=int(scaling.get("max_replicas", 1)),
+    )
+
+
+def is_model_deployment(name: str) -> bool:
+    """Return whether a deployment holds the model: ``<Class>:<model id>``; ingress and router have no id."""
+    return ":" in name
+
+
+def parse_config(ray_service: Manifest) -> Mapping[str, Any]:
+    """Return Serve's configuration in a RayService; empty where the text is not a mapping."""
+    try:
+        config = yaml.safe_load(ray_service["spec"].get("serveConfigV2") or "")
+    except yaml.YAMLError:
+        return {}
+    return config if isinstance(config, Mapping) else {}
+
+
+def last_line(message: str) -> str:
+    """Return the last line with text: in a traceback it is the one that names the cause."""
+    return next((line.strip() for line in reversed(message.splitlines()) if line.strip()), "")
+
+
+def _autoscaling(application: Mapping[str, Any]) -> Mapping[str, Any]:
+    for deployment in application.get("deployments") or []:
+        if is_model_deployment(str(deployment.get("name", ""))):
+            fixed = deployment.get("num_replicas")
+            if isinstance(fixed, int):
+                return {"min_replicas": fixed, "max_replicas": fixed}
+            return deployment.get("autoscaling_config") or {}
+    return {}
+
+
+def _view(ray_service: Manifest, field: str) -> ClusterView:
+    status = (ray_service.get("status") or {}).get(field) or {}
+    applications = status.get("applicationStatuses") or {}
+    application: Mapping[str, Any] = next(iter(applications.values()), {})
+    deployments = application.get("serveDeploymentStatuses") or {}
+    healthy = sum(deployment.get("status") == "HEALTHY" for deployment in deployments.values())
+    return ClusterView(
+        name=status.get("rayClusterName") or "",
+        application=application.get("status") or "",
+        cause=_cause(application, deployments),
+        healthy_deployments=healthy,
+        deployments=len(deployments),
+    )
+
+
+def _cause(application: Mapping[str, Any], deployments: Mapping[str, Mapping[str, Any]]) -> str:
+    """Prefer the words of a deployment that is not healthy over those of the application."""
+    messages = [
+        deployment.get("message") or ""
+        for deployment in deployments.values()
+        if deployment.get("status") not in {"HEALTHY", "UPDATING"}
+    ]
+    messages.append(application.get("message") or "")
+    return next((line for message in messages if (line := last_line(message))), "")

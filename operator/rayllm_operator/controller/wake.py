@@ -1,0 +1,68 @@
+"""From something that was seen to the keys that have to be looked at."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from rayllm_operator.controller.cache import Cache
+from rayllm_operator.controller.gather import model_id_of
+from rayllm_operator.controller.keys import Key, key_of
+from rayllm_operator.controller.pools import chosen_pools
+from rayllm_operator.controller.queue import KeyedQueue
+from rayllm_operator.kube.kinds import GPU_NODE_POOL, LLM_MODEL, Kind
+from rayllm_operator.kube.port import Object
+
+
+class Waker:
+    """Feeds the cache and the queue with what the watches see."""
+
+    def __init__(self, cache: Cache, queue: KeyedQueue[Key]) -> None:
+        self._cache = cache
+        self._queue = queue
+
+    def seen(self, kind: Kind, event: str, obj: Object) -> None:
+        """Take in one event of a watch; what is known already wakes nobody."""
+        key = key_of(kind, obj)
+        before = self._cache.get(key)
+        if event == "DELETED":
+            news, after = self._cache.remove(kind, obj), None
+        else:
+            news, after = self._cache.put(kind, obj), obj
+        if news:
+            for affected in affected_keys(self._cache, key, before, after):
+                self._queue.add(affected, urgent=affected == key and _is_wish(before, after))
+
+
+def affected_keys(cache: Cache, key: Key, before: Object | None, after: Object | None) -> Iterator[Key]:
+    """Yield the models and pools that a change of one object concerns."""
+    if key.kind == LLM_MODEL:
+        yield key
+        yield from _namesakes(cache, key, before, after)
+        if before is not None and after is None:
+            yield from (Key(GPU_NODE_POOL, "", name) for name in chosen_pools(before))
+    elif key.kind == GPU_NODE_POOL:
+        yield key
+        if _is_wish(before, after):
+            yield from (key_of(LLM_MODEL, model) for model in cache.all(LLM_MODEL))
+    else:
+        # Children have the name of their model.
+        yield Key(LLM_MODEL, key.namespace, key.name)
+
+
+def _namesakes(cache: Cache, key: Key, before: Object | None, after: Object | None) -> Iterator[Key]:
+    ids = {model_id_of(model) if model else "" for model in (before, after)}
+    if len(ids) < 2:  # noqa: PLR2004 - the id is the same before and after
+        return
+    for model in cache.all(LLM_MODEL, key.namespace):
+        other = key_of(LLM_MODEL, model)
+        if other != key and model_id_of(model) in ids - {""}:
+            yield other
+
+
+def _is_wish(before: Object | None, after: Object | None) -> bool:
+    """Return whether a user changed something, as opposed to a status that moved."""
+    return before is None or after is None or _wishes(before) != _wishes(after)
+
+
+def _wishes(obj: Object) -> tuple[Any, ...]:
+    metadata = obj["metadata"]
+    return metadata.get("generation"), metadata.get("annotations"), metadata.get("deletionTimestamp")

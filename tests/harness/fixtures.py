@@ -1,0 +1,120 @@
+"""Pytest fixtures: a real API server, namespaces on it, and whatever plays KubeRay there.
+
+With KUBERAY_OPERATOR=path the cluster gets a node (root needed) and that operator binary runs instead of the
+stand-in. KUBERAY_IMAGE then names the image of Ray pods, and KUBERAY_IMAGE_ARCHIVE, if set, is loaded into the node.
+"""
+
+import os
+import secrets
+import socket
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.harness.kuberay_crds import find_kuberay_crds
+from tests.harness.local_stack import (
+    CLUSTER,
+    Kubectl,
+    control_plane,
+    engine_python,
+    kuberay_command,
+    program,
+    wait_until,
+)
+
+_APPLICATIONS = Path(__file__).parent / "serve_applications"
+_START_SECONDS = 180
+
+
+@dataclass(frozen=True)
+class KubeRay:
+    """What plays KubeRay, and what a Ray pod needs under it."""
+
+    name: str
+    """``kuberay-standin`` or ``kuberay``; its log is a file of this name."""
+    logs: Path
+    image: str
+    """Image of Ray pods; the stand-in runs none."""
+    python_path: str
+    """Folder, as a Ray pod sees it, from which the test applications are imported."""
+    volumes: tuple[dict[str, Any], ...] = ()
+    """Volumes that a Ray pod must mount at ``python_path``."""
+
+    def last_words(self, lines: int = 15) -> str:
+        """Return the end of its log."""
+        text = (self.logs / f"{self.name}.log").read_text(errors="replace")
+        return "\n".join(text.splitlines()[-lines:])
+
+
+@pytest.fixture(scope="session")
+def api_server() -> Iterator[Path]:
+    """Bring up a real API server on ports of its own, whatever KUBECONFIG says; yields a kubeconfig's path."""
+    options = ["--node"] if "KUBERAY_OPERATOR" in os.environ else []
+    name = f"pytest-{os.getpid()}"
+    with control_plane(name, _free_ports(3), *options) as kubectl:
+        archive = os.environ.get("KUBERAY_IMAGE_ARCHIVE")
+        if options and archive:
+            subprocess.run([CLUSTER, "load", archive], env=os.environ | {"CLUSTER_NAME": name}, check=True)
+        yield kubectl.kubeconfig
+
+
+@pytest.fixture
+def namespace(api_server: Path) -> Iterator[str]:
+    """Make a fresh namespace; in the end it is deleted, without waiting for that."""
+    kubectl = Kubectl(api_server)
+    name = f"test-{secrets.token_hex(4)}"
+    kubectl("create", "namespace", name)
+    yield name
+    kubectl("delete", "namespace", name, "--wait=false")
+
+
+@pytest.fixture(scope="session")
+def kuberay(api_server: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[KubeRay]:
+    """Run the stand-in, or the KubeRay that KUBERAY_OPERATOR names, on the API server."""
+    kubectl = Kubectl(api_server)
+    logs = tmp_path_factory.mktemp("kuberay")
+    operator = os.environ.get("KUBERAY_OPERATOR")
+    if operator:
+        _apply_crds(kubectl)
+        command = [operator, "-leader-election-namespace", "default", "-use-kubernetes-proxy"]
+        volume = {"name": "applications", "hostPath": {"path": str(_APPLICATIONS)}}
+        image = os.environ.get("KUBERAY_IMAGE", "")
+        played = KubeRay("kuberay", logs, image, "/test-applications", (volume,))
+    else:
+        command = kuberay_command(kubectl, engine_python())
+        played = KubeRay("kuberay-standin", logs, "none", str(_APPLICATIONS))
+    with program(played.name, command, logs, KUBECONFIG=str(api_server)) as check:
+        wait_until(
+            "KubeRay's CRDs", lambda: _served(kubectl) or None, seconds=_START_SECONDS, check=check
+        )  # without them a test's first apply would fail
+        yield played
+
+
+def _served(kubectl: Kubectl) -> bool:
+    return "rayservices" in kubectl("api-resources", "--api-group=ray.io", "--output=name")
+
+
+def _apply_crds(kubectl: Kubectl) -> None:
+    folder = find_kuberay_crds()
+    if folder is None:
+        pytest.fail(
+            "KUBERAY_OPERATOR is set, and KubeRay's CRDs are not at hand: set KUBERAY_CRDS", pytrace=False
+        )
+    kubectl.apply(folder, "--server-side")
+
+
+def _free_ports(count: int) -> int:
+    """Return the first of some consecutive ports that nothing listens on."""
+    while True:
+        first = 10000 + secrets.randbelow(9000)
+        try:
+            for port in range(first, first + count):
+                with socket.socket() as probe:
+                    probe.bind(("127.0.0.1", port))
+        except OSError:
+            continue
+        return first

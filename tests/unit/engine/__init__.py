@@ -1,0 +1,1 @@
+"""Tests of the engine image's package, without Ray and without vLLM."""
