@@ -36,8 +36,8 @@ def invalid_objects() -> list[InvalidObject]:
     found = []
     for path in sorted((FOLDER / "invalid").glob("*.yaml")):
         text = path.read_text()
-        comments = dict(re.findall(r"^# (error|finding): (.*)$", text, re.MULTILINE))
+        comments: dict[str, str] = dict(re.findall(r"^# (error|finding): (.*)$", text, re.MULTILINE))
         manifest = yaml.safe_load(text)
-        finding = comments.get("finding", comments["error"])
-        found.append(InvalidObject(path.stem, manifest, comments["error"], finding))
+        error = comments["error"]
+        found.append(InvalidObject(path.stem, manifest, error, comments.get("finding", error)))
     return found

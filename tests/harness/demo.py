@@ -27,7 +27,7 @@ MODEL_FILE = CHECKOUT / "examples" / "models" / "tiny-llama.yaml"
 POOL_FILE = CHECKOUT / "examples" / "pools" / "cpu.yaml"
 NAME = "tiny-llama"
 MODEL_DIRECTORY = Path("/tmp/rayllm/models/tiny-llama")  # noqa: S108 (the path that the example names)
-API_PORT, OPERATOR_PORT, PROXY_PORT = 26443, 26480, 8001
+API_PORT, OPERATOR_PORT, PROXY_PORT = 16543, 16580, 8001
 STATE = Path(os.environ.get("RAYLLM_CACHE", Path.home() / ".cache" / "rayllm-operator")) / "demo"
 READY_SECONDS = 900
 

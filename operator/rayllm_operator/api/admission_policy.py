@@ -86,6 +86,7 @@ def _policy(plural: str, spec: type[BaseModel], further: dict[str, str]) -> list
                     "apiVersions": [meta.VERSION],
                     "operations": ["CREATE", "UPDATE"],
                     "resources": [plural],
+                    "scope": "*",
                 }
             ]
         },

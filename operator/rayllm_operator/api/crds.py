@@ -26,7 +26,8 @@ class Column:
 
     def manifest(self) -> dict[str, Any]:
         """Return the column as a CustomResourceDefinition wants it."""
-        return {"name": self.name, "type": self.type, "jsonPath": self.path, "priority": self.priority}
+        column = {"name": self.name, "type": self.type, "jsonPath": self.path}
+        return {**column, "priority": self.priority} if self.priority else column
 
 
 _AGE = Column("Age", ".metadata.creationTimestamp", "date")

@@ -45,7 +45,7 @@ class RayNode:
     """What the one node of a local Ray offers to Ray's scheduler."""
 
     cpus: int
-    gpus: int
+    gpus: int = 0
     resources: Mapping[str, int] = field(default_factory=dict)
     """Custom resources."""
 
@@ -203,6 +203,7 @@ class LocalRay:
             "min-worker-port": 0,
             "max-worker-port": 0,
             "dashboard-host": "127.0.0.1",
+            "include-log-monitor": False,
             "temp-dir": self.directory,
             "object-store-memory": _OBJECT_STORE_BYTES,
             "num-cpus": self._node.cpus,
@@ -217,6 +218,9 @@ class LocalRay:
         return {
             # Default 30 s, which is short for a machine that is busy.
             "RAY_agent_register_timeout_ms": "180000",
+            "RAY_DASHBOARD_SUBPROCESS_MODULE_WAIT_READY_TIMEOUT": "180",
+            # Ray would run its workers at nice 15, behind whatever else the machine does.
+            "RAY_worker_niceness": "0",
             "RAY_AUTH_MODE": "token",
             "RAY_AUTH_TOKEN": self._token,
             # Fixed for the whole machine unless told otherwise; used only where HAProxy is switched on.

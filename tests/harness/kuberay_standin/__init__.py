@@ -5,7 +5,7 @@ decides between an in-place change and a new cluster, Serve's configuration put 
 the real application statuses mirrored back, conditions, Services and events. What a kubelet would do it
 does as well: each Ray pod is one local ``ray start``.
 
-Not covered, and refused or ignored as said in the modules: incremental upgrades, suspension, GCS fault
-tolerance, the autoscaler (a group keeps ``max(minReplicas, replicas)`` pods), volumes, and values of
-environment variables that come from Secrets or ConfigMaps. Facts about KubeRay are from its source at v1.7.0.
+Not covered: incremental upgrades, suspension, GCS fault tolerance, init containers and sidecars, persistent
+volumes, and the autoscaler (a group keeps ``max(minReplicas, replicas)`` pods). Images are not looked at: every
+pod runs the one engine environment. Facts about KubeRay are from its source at v1.7.0.
 """

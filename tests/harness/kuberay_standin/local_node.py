@@ -15,6 +15,7 @@ import aiohttp
 
 from tests.harness.kuberay_standin import pods
 from tests.harness.kuberay_standin.kube import LEASE, NODE, POD, Api, ApiError, ConflictError, Object
+from tests.harness.kuberay_standin.pod_environment import NotStartableError, prepare
 from tests.harness.kuberay_standin.pod_status import (
     failed_status,
     is_ready,
@@ -49,6 +50,8 @@ class LocalNode:
         self._engine_python = engine_python
         self._engine_environment = engine_environment
         self._processes: dict[str, RayProcess] = {}
+        self._failures: dict[str, int] = {}
+        self._bound: list[Object] = []
 
     async def register(self) -> None:
         """Create the Node, and remove pods of an earlier run: their processes are gone."""
@@ -84,11 +87,11 @@ class LocalNode:
 
     async def pods(self) -> list[Object]:
         """Return the pods that are bound to this node, and end processes whose pod is gone."""
-        bound = await self._pods()
-        known = {pod["metadata"]["uid"] for pod in bound}
+        self._bound = await self._pods()
+        known = {pod["metadata"]["uid"] for pod in self._bound}
         for uid in [uid for uid in self._processes if uid not in known]:
             await self._processes.pop(uid).stop()
-        return bound
+        return self._bound
 
     async def sync(self, pod: Object) -> None:
         """Take one step for a pod."""
@@ -104,21 +107,36 @@ class LocalNode:
             message = f"ray start ended with code {code}: see {self._processes[uid].log}"
             await self._write_status(pod, failed_status(pod, code, message))
         else:
-            ready = await self._is_ready(pod)
+            ready = await self._is_ready_by_probes(pod)
             await self._write_status(pod, running_status(pod, self._machine.address, ready=ready))
 
     async def _start(self, pod: Object) -> None:
         if (pod.get("status") or {}).get("phase") == "Failed":
             return
-        if not await _head_listens(pod):
-            await self._write_status(pod, waiting_status(pod, self._machine.address))
+        scratch = Path(self._machine.scratch)
+        try:
+            self._await_head(pod)
+            environment = await prepare(self._api, pod, scratch / pod["metadata"]["name"][-5:])
+        except NotStartableError as error:
+            status = waiting_status(pod, self._machine.address, error.reason, str(error))
+            await self._write_status(pod, status)
             return
-        process = await RayProcess.start(
-            pod, Path(self._machine.scratch), self._engine_python, self._engine_environment
-        )
+        environment |= self._engine_environment
+        process = await RayProcess.start(pod, scratch, self._engine_python, environment)
         self._processes[pod["metadata"]["uid"]] = process
         _log.info("pod %s: ray start, log in %s", pod["metadata"]["name"], process.log)
         await self._write_status(pod, running_status(pod, self._machine.address, ready=False))
+
+    def _await_head(self, pod: Object) -> None:
+        """Hold back a worker until its head is ready.
+
+        KubeRay's init container waits for the GCS only; a small machine starts better one after the other.
+        """
+        if not pods.is_head(pod) and not any(
+            pods.is_head(other) and pods.same_cluster(other, pod) and is_ready(other.get("status") or {})
+            for other in self._bound
+        ):
+            raise NotStartableError("PodInitializing", "waiting for the head")
 
     async def _write_status(self, pod: Object, status: Object) -> None:
         if status == {key: pod.get("status", {}).get(key) for key in status}:
@@ -127,6 +145,15 @@ class LocalNode:
             _log.info("pod %s: ready=%s", pod["metadata"]["name"], is_ready(status))
         with contextlib.suppress(ConflictError):  # deleted or relabelled meanwhile: the next step sees it
             await self._api.merge(POD, pod, {"status": status}, "status")
+
+    async def _is_ready_by_probes(self, pod: Object) -> bool:
+        """Return whether the pod counts as ready: one success makes it so, some failures in a row undo it."""
+        uid = pod["metadata"]["uid"]
+        if await self._is_ready(pod):
+            self._failures[uid] = 0
+            return True
+        self._failures[uid] = self._failures.get(uid, 0) + 1
+        return is_ready(pod.get("status") or {}) and self._failures[uid] < _failure_threshold(pod)
 
     async def _is_ready(self, pod: Object) -> bool:
         """Return what the probes that KubeRay injects would: a worker is ready when its Serve proxy is."""
@@ -158,18 +185,10 @@ class LocalNode:
         await self._api.apply(LEASE, manifest)
 
 
-async def _head_listens(pod: Object) -> bool:
-    """Return whether a pod may start: a worker waits for its head as KubeRay's init container does."""
-    address = pods.head_address(pod)
-    if address is None:
-        return True
-    host, _, port = address.rpartition(":")
-    try:
-        _, writer = await asyncio.open_connection(host, int(port))
-    except OSError:
-        return False
-    writer.close()
-    return True
+def _failure_threshold(pod: Object) -> int:
+    """Return how often a readiness probe may fail: the pod's own word, else KubeRay's (10 for a head, 1)."""
+    probe = pods.ray_container(pod).get("readinessProbe") or {}
+    return int(probe.get("failureThreshold") or (10 if pods.is_head(pod) else 1))
 
 
 def _node(machine: pods.Machine) -> Object:

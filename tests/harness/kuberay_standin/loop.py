@@ -13,6 +13,7 @@ from tests.harness.kuberay_standin.ray_service import RayServiceLoop
 from tests.harness.kuberay_standin.serve_api import ServeError
 
 _TICK_SECONDS = 1.0
+_FINISH_SECONDS = 20.0
 
 _log = logging.getLogger(__name__)
 
@@ -37,9 +38,8 @@ class Loop:
                 await _wait(stop, _TICK_SECONDS)
         finally:
             alive.cancel()
-            for task in self._steps.values():
-                task.cancel()
-            await asyncio.gather(alive, *self._steps.values(), return_exceptions=True)
+            if self._steps:  # a step that starts a process must not be cut short: the process would stay
+                await asyncio.wait(self._steps.values(), timeout=_FINISH_SECONDS)
             await self._node.unregister()
 
     async def _tick(self) -> None:

@@ -16,17 +16,19 @@ def is_ready(status: Object) -> bool:
     return any(condition["type"] == "Ready" and condition["status"] == "True" for condition in conditions)
 
 
-def waiting_status(pod: Object, address: str) -> Object:
-    """Return the status of a worker pod that waits for its head."""
+def waiting_status(pod: Object, address: str, reason: str, message: str) -> Object:
+    """Return the status of a pod whose containers cannot start yet, and why."""
     started = (pod.get("status") or {}).get("startTime") or now()
-    state = {"waiting": {"reason": "PodInitializing"}}
+    state = {"waiting": {"reason": reason, "message": message}}
     return {
         "phase": "Pending",
         "hostIP": address,
         "podIP": address,
         "podIPs": [{"ip": address}],
         "startTime": started,
-        "conditions": _conditions(pod.get("status") or {}, initialized=False, ready=False),
+        "conditions": _conditions(
+            pod.get("status") or {}, initialized=reason != "PodInitializing", ready=False
+        ),
         "containerStatuses": _containers(pod, state, ready=False),
     }
 

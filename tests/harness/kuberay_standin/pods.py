@@ -5,7 +5,6 @@ KubeRay, and the ports are in its container's port list and environment.
 """
 
 import copy
-import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -66,18 +65,16 @@ def literal_environment(pod: Object) -> dict[str, str]:
     }
 
 
-def head_address(pod: Object) -> str | None:
-    """Return the GCS address that a worker joins, nothing for a head."""
-    arguments = shlex.split(literal_environment(pod)[START_COMMAND])
-    prefix = "--address="
-    return next(
-        (argument.removeprefix(prefix) for argument in arguments if argument.startswith(prefix)), None
-    )
-
-
 def is_head(pod: Object) -> bool:
     """Return whether this is the head pod of its RayCluster."""
     return bool(pod["metadata"]["labels"].get(naming.LABEL_NODE_TYPE) == "head")
+
+
+def same_cluster(first: Object, second: Object) -> bool:
+    """Return whether two pods belong to one RayCluster."""
+    one, two = first["metadata"], second["metadata"]
+    label = naming.LABEL_CLUSTER
+    return bool(one["namespace"] == two["namespace"] and one["labels"][label] == two["labels"][label])
 
 
 def _pod(

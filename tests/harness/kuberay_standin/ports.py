@@ -11,6 +11,8 @@ PORT_NAMES = (
     "metrics",
     "serve",
     "agent",
+    "agent-grpc",
+    "runtime-env-agent",
     "haproxy-metrics",
     "haproxy-stats",
     "fallback-http",

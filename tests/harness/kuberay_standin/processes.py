@@ -33,16 +33,15 @@ class RayProcess:
 
     @classmethod
     async def start(
-        cls, pod: Object, scratch: Path, engine_python: Path, engine_environment: Mapping[str, str]
+        cls, pod: Object, scratch: Path, engine_python: Path, pod_environment: Mapping[str, str]
     ) -> "RayProcess":
         """Run the pod's ``ray start``; its output goes to a log file in the scratch folder."""
         name, uid = pod["metadata"]["name"], pod["metadata"]["uid"]
-        (scratch / name[-5:]).mkdir(exist_ok=True)
         log = scratch / f"{name}.log"
         program, *arguments = _command(pod, scratch)
         environment = {key: os.environ[key] for key in _INHERITED if key in os.environ}
         environment["PATH"] = f"{engine_python.parent}:{environment.get('PATH', '')}"
-        environment |= {**literal_environment(pod), **engine_environment, _TAG: uid}
+        environment |= {**pod_environment, _TAG: uid}
         with log.open("wb") as output:
             process = await asyncio.create_subprocess_exec(
                 str(engine_python.parent / program),

@@ -90,6 +90,7 @@ def wrong_keys(model: type[BaseModel], document: dict[str, Any]) -> set[str | in
     return set()
 
 
+@settings(deadline=None, max_examples=50)
 @given(
     st.recursive(
         st.none() | st.booleans() | st.integers() | st.text(),

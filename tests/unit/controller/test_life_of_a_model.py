@@ -19,9 +19,9 @@ ONE_REPLICA = ServeDetails(status="RUNNING", matches=True, running_replicas=1, t
 ANSWERED = Proof(True, "POST /v1/completions was answered.")
 
 
-def a_served_model(model=None) -> World:  # type: ignore[no-untyped-def]
+def a_served_model() -> World:
     """Return a model that was proven to serve, on RayCluster ``tiny-aaaaa``."""
-    world = World(model)
+    world = World()
     world.settle()
     world.kuberay_says(kuberay_status("tiny-aaaaa", application="RUNNING"))
     world.having(serve=ONE_REPLICA, proof=ANSWERED)
@@ -332,4 +332,4 @@ def test_a_pool_that_drops_out_stays_as_a_group_of_zero() -> None:
     (action,) = world.reconcile().actions
     assert isinstance(action, Apply)
     groups = action.manifest["spec"]["rayClusterConfig"]["workerGroupSpecs"]
-    assert [(group["groupName"], group["maxReplicas"]) for group in groups][0] == ("cpu", 0)
+    assert (groups[0]["groupName"], groups[0]["maxReplicas"]) == ("cpu", 0)

@@ -88,7 +88,7 @@ async def test_news_come_before_a_delay() -> None:
 
 async def test_failures_back_off_longer_and_longer_but_not_for_ever() -> None:
     queue, _ = a_queue()
-    delays = []
+    delays: list[float] = []
     for _ in range(12):
         queue.add("a", urgent=not delays)
         delays.append(queue.retry("a"))

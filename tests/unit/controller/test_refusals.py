@@ -42,7 +42,7 @@ REFUSALS = {
         "InvalidSpec",
         "engine_config.modle_id: unknown key; did you mean model_id?",
     ),
-    "a name that KubeRay cannot take": (World(_with_name("x" * 48)), "InvalidSpec", "48 characters"),
+    "a name that KubeRay cannot take": (World(_with_name("x" * 48)), "InvalidSpec", "47 characters"),
     "an engine argument that vLLM does not know": (
         World(a_model(engine_config__engine_kwargs={"max_modle_len": 1})),
         "InvalidSpec",
@@ -106,7 +106,7 @@ def test_a_missing_pool_may_arrive_late_and_stalls_only_after_a_minute() -> None
 @pytest.mark.parametrize(
     ("configuration", "words"),
     [
-        (OperatorConfiguration(operatorNamespace="models"), "the operator's own namespace"),  # type: ignore[call-arg]
+        (OperatorConfiguration(operatorNamespace="models"), "the operator's own namespace"),
         (OperatorConfiguration(namespaces=["prod"]), "use one of: prod"),
     ],
 )

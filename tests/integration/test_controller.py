@@ -1,0 +1,406 @@
+"""The operator against a real API server with KubeRay's CRDs, and no KubeRay: its status is written by hand."""
+
+import json
+import secrets
+import socket
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.harness.kuberay_crds import find_kuberay_crds
+from tests.harness.local_stack import Kubectl
+from tests.integration.namespaced_kubectl import NamespacedKubectl
+from tests.integration.operator_process import (
+    OperatorProcess,
+    PlayedRay,
+    eventually,
+    running_operator,
+)
+
+pytestmark = pytest.mark.integration
+
+CRDS = Path(__file__).parents[2] / "crds"
+NAME = "tiny"
+
+
+@pytest.fixture(scope="module")
+def cluster(api_server: Path) -> Kubectl:
+    """Install our CRDs and KubeRay's."""
+    folder = find_kuberay_crds()
+    if folder is None:
+        pytest.skip("KubeRay's CRDs are not at hand: set KUBERAY_CRDS")
+    kubectl = Kubectl(api_server)
+    kubectl("apply", "--server-side", "-f", str(CRDS), "-f", str(folder))
+    for crd in (
+        "llmmodels.rayllm.dev",
+        "gpunodepools.rayllm.dev",
+        "rayservices.ray.io",
+        "rayclusters.ray.io",
+    ):
+        eventually(lambda crd=crd: _is_established(kubectl, crd), f"{crd} is served")  # type: ignore[misc]
+    return kubectl
+
+
+@pytest.fixture(scope="module")
+def operator(cluster: Kubectl, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OperatorProcess]:
+    """Run one operator for all tests of this module."""
+    with running_operator(cluster.kubeconfig, tmp_path_factory.mktemp("operator")) as process:
+        yield process
+
+
+@pytest.fixture
+def ray() -> Iterator[PlayedRay]:
+    """Play Ray on this machine's own address; the API server's proxy refuses loopback."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.connect(("192.0.2.1", 9))  # a documentation address; nothing is sent
+        address = str(probe.getsockname()[0])
+    played = PlayedRay(address)
+    yield played
+    played.close()
+
+
+class Namespace:
+    """One test's namespace: what a user does in it, and what KubeRay would do."""
+
+    def __init__(self, kubectl: NamespacedKubectl) -> None:
+        self.kubectl = kubectl
+        self.resource = f"nodes-{secrets.token_hex(3)}"
+
+    def apply_model(self, name: str = NAME, **changes: Any) -> None:
+        """Apply a model; ``changes`` replace whole sections of its spec."""
+        spec: dict[str, Any] = {
+            "engine_config": {"model_id": f"org/{name}", "max_total_tokens": 256},
+            "deployment_config": {"autoscaling_config": {"min_replicas": 1, "max_replicas": 1}},
+            "scaling_config": {
+                "num_workers": 1,
+                "num_gpus_per_worker": 0,
+                "resources_per_worker": {self.resource: 0.01},
+            },
+            **changes,
+        }
+        metadata = {"name": name, "namespace": self.kubectl.namespace}
+        manifest = {"apiVersion": "rayllm.dev/v1alpha1", "kind": "LLMModel", "metadata": metadata}
+        self.kubectl.apply({**manifest, "spec": spec})
+
+    def apply_pool(self) -> None:
+        """Apply a pool that offers what this namespace's models ask for."""
+        spec = {"resources": {self.resource: 1}, "node": {"cpus": 4, "memory": "8Gi"}, "maxNodes": 3}
+        metadata = {"name": self.resource}
+        manifest = {"apiVersion": "rayllm.dev/v1alpha1", "kind": "GPUNodePool", "metadata": metadata}
+        self.kubectl.apply({**manifest, "spec": spec})
+
+    def read(self, kind: str, name: str = NAME) -> dict[str, Any]:
+        """Read an object that must be there."""
+        found = self.kubectl.get(kind, name)
+        assert found is not None, f"no {kind} {name}"
+        return found
+
+    def status(self, name: str = NAME) -> dict[str, Any]:
+        """Read a model's status."""
+        status: dict[str, Any] = self.read("llmmodel", name).get("status", {})
+        return status
+
+    def condition(self, kind: str, name: str = NAME) -> dict[str, Any]:
+        """Read a condition of a model; empty where there is none."""
+        conditions = self.status(name).get("conditions", [])
+        return next((item for item in conditions if item["type"] == kind), {})
+
+    def events(self, name: str = NAME) -> list[tuple[str, str]]:
+        """Return type and reason of the events of a model."""
+        fields = f"--field-selector=involvedObject.name={name},involvedObject.kind=LLMModel"
+        items = json.loads(self.kubectl.run("get", "events", fields, "--output=json"))["items"]
+        return [(item["type"], item["reason"]) for item in items]
+
+    def until(self, look: Callable[[], bool], what: str) -> None:
+        """Wait for something; a failure shows the model's status."""
+        try:
+            eventually(look, what)
+        except AssertionError as error:
+            raise AssertionError(f"{error}\n{json.dumps(self.status(), indent=2)}") from None
+
+    def until_reason(self, reason: str, name: str = NAME) -> None:
+        """Wait until Ready has a reason."""
+        self.until(lambda: self.status(name).get("reason") == reason, f"Ready is {reason}")
+
+    def kuberay_says(self, active: str, pending: str = "", application: str = "RUNNING") -> None:
+        """Write a RayService's status as KubeRay does."""
+        known = {"applicationStatuses": {"llm": {"status": application}}}
+        ready = {
+            "type": "Ready",
+            "status": "True" if active else "False",
+            "reason": "NonZeroServeEndpoints" if active else "Initializing",
+            "message": "",
+            "lastTransitionTime": "2026-11-23T12:00:00Z",
+        }
+        status: dict[str, Any] = {
+            "observedGeneration": self.read("rayservice")["metadata"]["generation"],
+            "conditions": [ready],
+            "activeServiceStatus": {"rayClusterName": active, **({} if pending else known)},
+            "pendingServiceStatus": {"rayClusterName": pending, **known} if pending else {},
+        }
+        patch = json.dumps([{"op": "add", "path": "/status", "value": status}])
+        self.kubectl.run(
+            "patch", "rayservice", NAME, "--subresource=status", "--type=json", f"--patch={patch}"
+        )
+
+    def start_cluster(self, name: str, ray: PlayedRay) -> None:
+        """Make the RayCluster, its head Service and the endpoints that KubeRay and Ray would make."""
+        ray_service = self.read("rayservice")
+        ray.deploy(ray_service)
+        namespace = self.kubectl.namespace
+        cluster = {
+            "apiVersion": "ray.io/v1",
+            "kind": "RayCluster",
+            "metadata": {"name": name, "namespace": namespace},
+            "spec": ray_service["spec"]["rayClusterConfig"],
+        }
+        head = {
+            "apiVersion": "v1",
+            "kind": "Service",
+            "metadata": {"name": f"{name}-head-svc", "namespace": namespace},
+            "spec": {"ports": [{"name": "dashboard", "port": 8265}]},
+        }
+        self.kubectl.apply(cluster)
+        self.kubectl.apply(head)
+        ray.appear_behind(self.kubectl, f"{name}-head-svc", "dashboard")
+        ray.appear_behind(self.kubectl, NAME, "http")
+
+    def serve(self, ray: PlayedRay, cluster: str = "tiny-aaaaa") -> None:
+        """Take a new model all the way to Serving."""
+        self.apply_pool()
+        self.apply_model()
+        self.until(lambda: bool(self.kubectl.get("rayservice", NAME)), "the RayService is there")
+        self.start_cluster(cluster, ray)
+        self.kuberay_says(cluster)
+        self.until_reason("Serving")
+
+
+@pytest.fixture
+def user(cluster: Kubectl, operator: OperatorProcess, namespace: str, tmp_path: Path) -> Iterator[Namespace]:
+    """Return a user's view of a fresh namespace that the operator serves."""
+    assert operator.full_looks() > 0
+    kubectl = NamespacedKubectl(cluster.kubeconfig, namespace, tmp_path)
+    view = Namespace(kubectl)
+    yield view
+    kubectl.run("delete", "gpunodepool", view.resource, "--ignore-not-found", "--wait=false")
+
+
+def versions(user: Namespace) -> dict[str, str]:
+    """Return the versions of a model and all its children: any write raises one."""
+    return {
+        kind: user.read(kind)["metadata"]["resourceVersion"] for kind in ("llmmodel", "rayservice", "service")
+    }
+
+
+def test_a_model_goes_from_apply_to_serving_by_one_real_request(user: Namespace, ray: PlayedRay) -> None:
+    user.apply_pool()
+    user.apply_model()
+    user.until_reason("Creating")
+    user.kuberay_says("", "tiny-aaaaa", application="DEPLOYING")
+    user.until_reason("ApplicationStarting")
+    user.start_cluster("tiny-aaaaa", ray)
+    ray.engine_is_dead = True
+    user.kuberay_says("tiny-aaaaa")
+    user.until(
+        lambda: "EngineDeadError: the engine core is dead" in user.condition("Ready").get("message", ""),
+        "the failed proof is said",
+    )
+    ray.engine_is_dead = False
+    user.until_reason("Serving")
+    assert user.status()["replicaSummary"] == "1/1"
+    assert user.condition("Reconciling") == {}
+    assert ray.requests[-2:] == ["/v1/models", "/v1/completions"]
+    assert user.read("service")["spec"]["selector"]["ray.io/cluster"] == "tiny-aaaaa"
+    assert {("Normal", "Accepted"), ("Normal", "CreatedRayService"), ("Normal", "Ready")} <= set(
+        user.events()
+    )
+    assert user.read("gpunodepool", user.resource)["status"]["models"] == 1
+
+
+def test_an_unchanged_model_costs_no_write_and_no_request_to_the_model(
+    user: Namespace, ray: PlayedRay, operator: OperatorProcess
+) -> None:
+    user.serve(ray)
+    operator.look_again()
+    before, writes, asked = versions(user), operator.writes(), len(ray.requests)
+    operator.look_again()
+    assert versions(user) == before
+    assert operator.writes() == writes
+    assert len(ray.requests) == asked
+
+
+def test_a_restarted_operator_writes_nothing(
+    user: Namespace, ray: PlayedRay, operator: OperatorProcess, tmp_path: Path
+) -> None:
+    user.serve(ray)
+    operator.look_again()
+    before = versions(user)
+    with running_operator(
+        user.kubectl.kubeconfig, tmp_path / "second", namespaces=[user.kubectl.namespace]
+    ) as second:
+        second.look_again()
+        assert second.writes() == 0
+    assert versions(user) == before
+
+
+def test_an_edit_is_applied_with_all_that_it_takes_away(user: Namespace, ray: PlayedRay) -> None:
+    user.serve(ray)
+    user.apply_model(cluster_config={"service": {"annotations": {"a": "1", "b": "2"}}})
+    user.until(lambda: user.read("service")["metadata"]["annotations"].get("b") == "2", "b is there")
+    address = user.read("service")["spec"]["clusterIP"]
+    user.apply_model(cluster_config={"service": {"annotations": {"a": "1"}}})
+    user.until(lambda: "b" not in user.read("service")["metadata"]["annotations"], "b is gone")
+    assert user.read("service")["spec"]["clusterIP"] == address
+    user.kuberay_says("tiny-aaaaa")
+    user.until(lambda: user.condition("Ready").get("observedGeneration") == 3, "generation 3 is proven")
+
+
+def test_an_upgrade_keeps_the_model_ready_and_moves_the_address(user: Namespace, ray: PlayedRay) -> None:
+    user.serve(ray)
+    user.apply_model(engine_config={"model_id": "org/tiny", "max_total_tokens": 512})
+    user.until(lambda: "512" in user.read("rayservice")["spec"]["serveConfigV2"], "the RayService is changed")
+    user.kuberay_says("tiny-aaaaa", "tiny-bbbbb", application="DEPLOYING")
+    user.until_reason("Upgrading")
+    assert user.condition("Ready")["status"] == "True"
+    assert user.condition("Ready")["observedGeneration"] == 1
+    user.start_cluster("tiny-bbbbb", ray)
+    user.kuberay_says("tiny-bbbbb")
+    user.until_reason("Serving")
+    assert user.condition("Ready")["observedGeneration"] == 2
+    assert user.read("service")["spec"]["selector"]["ray.io/cluster"] == "tiny-bbbbb"
+
+
+def test_a_refused_edit_leaves_what_serves(user: Namespace, ray: PlayedRay) -> None:
+    user.serve(ray)
+    before = versions(user)["rayservice"]
+    # Neither CRD nor admission policy knows vLLM's arguments.
+    engine = {"model_id": "org/tiny", "engine_kwargs": {"max_modle_len": 256}}
+    user.apply_model(engine_config=engine)
+    user.until(lambda: user.condition("Accepted").get("reason") == "InvalidSpec", "the edit is refused")
+    assert "max_modle_len" in user.condition("Accepted")["message"]
+    assert user.condition("Stalled")["status"] == "True"
+    assert user.condition("Ready")["status"] == "True"
+    assert user.condition("Ready")["observedGeneration"] == 1
+    assert versions(user)["rayservice"] == before
+    assert ("Warning", "InvalidSpec") in user.events()
+
+
+def test_disabling_stops_it_and_keeps_the_address(user: Namespace, ray: PlayedRay) -> None:
+    user.serve(ray)
+    address = user.read("service")["spec"]["clusterIP"]
+    user.apply_model(enabled=False)
+    user.until_reason("Disabled")
+    user.until(lambda: user.kubectl.get("rayservice", NAME) is None, "the RayService is gone")
+    assert user.read("service")["spec"]["clusterIP"] == address
+    assert user.condition("Ready")["status"] == "True"
+    user.apply_model()
+    user.until(lambda: user.kubectl.get("rayservice", NAME) is not None, "the RayService is back")
+
+
+def test_kubectl_scale_parks_a_model(user: Namespace) -> None:
+    user.apply_pool()
+    user.apply_model()
+    user.until_reason("Creating")
+    user.kubectl.run("scale", "llm", NAME, "--replicas=0")
+    user.until_reason("Parked")
+    user.until(lambda: user.kubectl.get("rayservice", NAME) is None, "the RayService is gone")
+    user.kubectl.run("scale", "llm", NAME, "--replicas=2")
+    user.until(lambda: user.kubectl.get("rayservice", NAME) is not None, "the RayService is back")
+    groups = user.read("rayservice")["spec"]["rayClusterConfig"]["workerGroupSpecs"]
+    assert (groups[0]["minReplicas"], groups[0]["maxReplicas"]) == (2, 2)
+
+
+def test_changed_bounds_reach_the_running_cluster(user: Namespace, ray: PlayedRay) -> None:
+    user.serve(ray)
+    user.apply_model(deployment_config={"autoscaling_config": {"min_replicas": 1, "max_replicas": 3}})
+    user.until(lambda: "max_replicas: 3" in user.read("rayservice")["spec"]["serveConfigV2"], "it is applied")
+    ray.deploy(user.read("rayservice"))
+    user.kuberay_says("tiny-aaaaa")
+
+    def bounds() -> list[int]:
+        return [
+            group["maxReplicas"]
+            for group in user.read("raycluster", "tiny-aaaaa")["spec"]["workerGroupSpecs"]
+        ]
+
+    user.until(lambda: bounds() == [3], "the RayCluster has the new bound")
+    user.until_reason("Serving")
+
+
+def test_deleting_a_model_removes_everything(user: Namespace, ray: PlayedRay) -> None:
+    user.serve(ray)
+    user.kubectl.run("delete", "llm", NAME, "--timeout=60s")
+    for kind in ("rayservice", "service"):
+        user_gone = f"the {kind} is gone"
+        eventually(lambda kind=kind: user.kubectl.get(kind, NAME) is None, user_gone)  # type: ignore[misc]
+
+
+def test_a_ray_service_of_somebody_else_is_never_touched(user: Namespace) -> None:
+    foreign = {
+        "apiVersion": "ray.io/v1",
+        "kind": "RayService",
+        "metadata": {"name": NAME, "namespace": user.kubectl.namespace},
+        "spec": {"rayClusterConfig": _smallest_cluster()},
+    }
+    user.kubectl.apply(foreign)
+    before = user.read("rayservice")["metadata"]["resourceVersion"]
+    user.apply_pool()
+    user.apply_model()
+    user.until(lambda: user.condition("Accepted").get("reason") == "NameTaken", "the name is taken")
+    assert user.read("rayservice")["metadata"]["resourceVersion"] == before
+    user.kubectl.run("annotate", "llm", NAME, "rayllm.dev/adopt=true")
+    user.until(lambda: user.condition("Accepted").get("status") == "True", "it is adopted")
+    user.until(
+        lambda: bool(user.read("rayservice")["metadata"].get("ownerReferences")),
+        "the RayService has an owner",
+    )
+
+
+def test_a_child_that_somebody_deletes_or_edits_is_put_right(user: Namespace) -> None:
+    user.apply_pool()
+    user.apply_model()
+    user.until_reason("Creating")
+    user.kubectl.run("delete", "service", NAME)
+    user.until(lambda: user.kubectl.get("service", NAME) is not None, "the Service is back")
+    wanted = user.read("rayservice")["spec"]["serveConfigV2"]
+    patch = json.dumps({"spec": {"serveConfigV2": "applications: []"}})
+    user.kubectl.run("patch", "rayservice", NAME, "--type=merge", f"--patch={patch}")
+    user.until(lambda: user.read("rayservice")["spec"]["serveConfigV2"] == wanted, "the edit is undone")
+
+
+def test_a_pool_may_come_after_its_model_and_go_before_it(user: Namespace, ray: PlayedRay) -> None:
+    user.apply_model()
+    user.until(lambda: user.condition("Accepted").get("reason") == "NoMatchingPool", "no pool matches")
+    assert user.condition("Reconciling")["reason"] == "NoMatchingPool"
+    user.serve(ray)
+    before = user.read("rayservice")["metadata"]["resourceVersion"]
+    user.kubectl.run("delete", "gpunodepool", user.resource)
+    user.until(lambda: user.condition("Accepted").get("reason") == "NoMatchingPool", "the pool is missed")
+    assert user.condition("Ready")["status"] == "True"
+    assert user.read("rayservice")["metadata"]["resourceVersion"] == before
+
+
+def test_two_models_with_one_model_id_name_each_other(user: Namespace) -> None:
+    user.apply_pool()
+    user.apply_model("first", engine_config={"model_id": "org/same"})
+    user.apply_model("second", engine_config={"model_id": "org/same"})
+    for name, other in (("first", "second"), ("second", "first")):
+        user.until(
+            lambda name=name, other=other: (  # type: ignore[misc]
+                f"is also that of: {other}" in user.condition("Accepted", name).get("message", "")
+                and ("Warning", "SpecWarning") in user.events(name)
+            ),
+            f"{name} is warned about {other}",
+        )
+
+
+def _smallest_cluster() -> dict[str, Any]:
+    container = {"name": "ray", "image": "somebody/elses:1"}
+    return {"headGroupSpec": {"rayStartParams": {}, "template": {"spec": {"containers": [container]}}}}
+
+
+def _is_established(kubectl: Kubectl, crd: str) -> bool:
+    conditions = kubectl.json("get", "crd", crd).get("status", {}).get("conditions", [])
+    return any(item["type"] == "Established" and item["status"] == "True" for item in conditions)
