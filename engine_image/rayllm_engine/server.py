@@ -26,8 +26,13 @@ GENERATING_PATHS = {"chat": "/v1/chat/completions", "completions": "/v1/completi
 """The endpoints that generate text, by their method's name."""
 
 WARM_UP: dict[str, dict[str, Any]] = {
-    "chat": {"messages": [{"role": "user", "content": "Hello"}], "max_tokens": 4, "ignore_eos": True},
-    "completions": {"prompt": "Hello", "max_tokens": 4, "ignore_eos": True},
+    "chat": {
+        "messages": [{"role": "user", "content": "Hello"}],
+        "max_tokens": 4,
+        "min_tokens": 0,
+        "ignore_eos": True,
+    },
+    "completions": {"prompt": "Hello", "max_tokens": 4, "min_tokens": 0, "ignore_eos": True},
     "embeddings": {"input": "Hello"},
 }
 """The request that warms each endpoint up: a few tokens, so that prefill and decoding have both run."""
@@ -113,7 +118,7 @@ class RayLLMServer(LLMServer):  # type: ignore[misc]  # Ray is not installed whe
             self._request_defaults[endpoint] = _typed(endpoint, defaults)
         ignored = ignored_keys(self._settings, frozenset().union(*known_fields.values()))
         if ignored:
-            logger.warning("%s.generate_kwargs: %s have no effect on vLLM", SECTION, ", ".join(ignored))
+            logger.warning("%s.generate_kwargs: vLLM has no %s; ignored", SECTION, ", ".join(ignored))
 
     async def _decode(self, token_ids: tuple[int, ...]) -> str:
         """Return the text of these token ids: an echo of them, with nothing generated.

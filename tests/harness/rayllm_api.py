@@ -1,6 +1,7 @@
 """Our own kinds on a real API server: the files of crds/ installed and in force, and what they refuse."""
 
 import json
+import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -40,10 +41,14 @@ class RayllmApi:
         return self.kubectl("--namespace", self.namespace, *arguments)
 
     def write(self, *manifests: dict[str, Any]) -> str:
-        """Write manifests to a file and return its path."""
-        path = self.folder / "manifests.yaml"
-        path.write_text("\n---\n".join(json.dumps(manifest) for manifest in manifests))
-        return str(path)
+        """Write manifests to a folder of their own and return its path.
+
+        Each gets its own file: kubectl gives up on a file at its first error.
+        """
+        folder = Path(tempfile.mkdtemp(dir=self.folder))
+        for index, manifest in enumerate(manifests):
+            (folder / f"{index:05}.json").write_text(json.dumps(manifest))
+        return str(folder)
 
     def apply(self, manifest: dict[str, Any], *options: str) -> None:
         """Apply a manifest as users do."""

@@ -45,8 +45,12 @@ class OperatorProcess:
         command = [sys.executable, "-m", "rayllm_operator.controller"]
         command += ["--configuration", str(settings), "--http-port", "0"]
         environment = {**os.environ, "KUBECONFIG": str(kubeconfig)}
+        self._port = 0
         with self.log.open("wb") as output:
             self._process = subprocess.Popen(command, env=environment, stdout=output, stderr=output)
+
+    def wait_until_ready(self) -> None:
+        """Wait until the operator has seen everything once."""
         self._port = eventually(self._find_port, "the operator says its port", _START_SECONDS)
         eventually(self._is_ready, "the operator is ready", _START_SECONDS)
 
@@ -153,22 +157,41 @@ class PlayedRay:
             return 500, {"error": {"message": "Traceback:\nEngineDeadError: the engine core is dead"}}
         return 200, {"choices": [{"text": "pong"}]}
 
-    def appear_behind(self, kubectl: NamespacedKubectl, service: str, port_name: str) -> None:
-        """Put this server behind a Service: an EndpointSlice, as Ray's pods would have."""
-        kubectl.apply(
-            {
-                "apiVersion": "discovery.k8s.io/v1",
-                "kind": "EndpointSlice",
-                "metadata": {
-                    "name": f"{service}-played",
-                    "namespace": kubectl.namespace,
-                    "labels": {"kubernetes.io/service-name": service},
-                },
-                "addressType": "IPv4",
-                "ports": [{"name": port_name, "port": self.port, "protocol": "TCP"}],
-                "endpoints": [{"addresses": [self.address], "conditions": {"ready": True}}],
-            }
-        )
+    def appear_as_pod(self, kubectl: NamespacedKubectl, cluster: str) -> None:
+        """Be the head pod of a RayCluster: the API server's proxy sends requests only to addresses of pods."""
+        ports = [{"name": name, "containerPort": self.port} for name in ("dashboard", "serve")]
+        pod = {
+            "apiVersion": "v1",
+            "kind": "Pod",
+            "metadata": {
+                "name": f"{cluster}-head",
+                "namespace": kubectl.namespace,
+                "labels": {"ray.io/cluster": cluster, "ray.io/serve": "true"},
+            },
+            "spec": {
+                "nodeName": self._node(kubectl),
+                "automountServiceAccountToken": False,
+                "tolerations": [{"operator": "Exists"}],
+                "containers": [{"name": "ray", "image": "played", "ports": ports}],
+            },
+        }
+        # The namespace's service account comes a moment after the namespace.
+        eventually(lambda: kubectl.get("serviceaccount", "default"), "the service account is there")
+        kubectl.apply(pod)
+        status = {
+            "phase": "Running",
+            "podIP": self.address,
+            "podIPs": [{"ip": self.address}],
+            "conditions": [{"type": kind, "status": "True"} for kind in ("Ready", "ContainersReady")],
+        }
+        patch = json.dumps({"status": status})
+        kubectl.run("patch", "pod", f"{cluster}-head", "--subresource=status", f"--patch={patch}")
+
+    def _node(self, kubectl: NamespacedKubectl) -> str:
+        """Make a Node of this server's own: one that never was ready is not missed when no kubelet reports."""
+        name = f"played-{self.port}"
+        kubectl.apply({"apiVersion": "v1", "kind": "Node", "metadata": {"name": name}})
+        return name
 
 
 @contextmanager
@@ -177,6 +200,7 @@ def running_operator(kubeconfig: Path, folder: Path, **configuration: Any) -> It
     folder.mkdir(exist_ok=True)
     operator = OperatorProcess(kubeconfig, folder, **configuration)
     try:
+        operator.wait_until_ready()
         yield operator
     finally:
         exit_code = operator.stop()

@@ -51,7 +51,7 @@ def operator(cluster: Kubectl, tmp_path_factory: pytest.TempPathFactory) -> Iter
 
 
 @pytest.fixture
-def ray() -> Iterator[PlayedRay]:
+def ray(cluster: Kubectl) -> Iterator[PlayedRay]:
     """Play Ray on this machine's own address; the API server's proxy refuses loopback."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         probe.connect(("192.0.2.1", 9))  # a documentation address; nothing is sent
@@ -59,6 +59,7 @@ def ray() -> Iterator[PlayedRay]:
     played = PlayedRay(address)
     yield played
     played.close()
+    cluster("delete", "node", f"played-{played.port}", "--ignore-not-found", "--wait=false")
 
 
 class Namespace:
@@ -160,12 +161,15 @@ class Namespace:
             "apiVersion": "v1",
             "kind": "Service",
             "metadata": {"name": f"{name}-head-svc", "namespace": namespace},
-            "spec": {"ports": [{"name": "dashboard", "port": 8265}]},
+            "spec": {
+                "clusterIP": "None",
+                "selector": {"ray.io/cluster": name},
+                "ports": [{"name": "dashboard", "port": 8265, "targetPort": "dashboard"}],
+            },
         }
         self.kubectl.apply(cluster)
         self.kubectl.apply(head)
-        ray.appear_behind(self.kubectl, f"{name}-head-svc", "dashboard")
-        ray.appear_behind(self.kubectl, NAME, "http")
+        ray.appear_as_pod(self.kubectl, name)
 
     def serve(self, ray: PlayedRay, cluster: str = "tiny-aaaaa") -> None:
         """Take a new model all the way to Serving."""
@@ -402,5 +406,5 @@ def _smallest_cluster() -> dict[str, Any]:
 
 
 def _is_established(kubectl: Kubectl, crd: str) -> bool:
-    conditions = kubectl.json("get", "crd", crd).get("status", {}).get("conditions", [])
+    conditions = kubectl.json("get", "crd", crd).get("status", {}).get("conditions") or []
     return any(item["type"] == "Established" and item["status"] == "True" for item in conditions)

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from rayllm_operator.api.validation import parse_model
 from tests import data
 from tests.harness.local_stack import StackError, wait_until
 from tests.harness.rayllm_api import CRDS, RayllmApi, model, pool
@@ -76,15 +77,25 @@ def test_every_key_is_stored_as_it_was_written(rayllm_api: RayllmApi, file: str)
 
 
 def test_null_stands_for_absent_everywhere(rayllm_api: RayllmApi) -> None:
-    nulls = dict.fromkeys(data.spec("every-key.yaml")) | {
-        "engine_config": dict.fromkeys(data.spec("every-key.yaml")["engine_config"]) | SMALL["engine_config"],
-        "cluster_config": dict.fromkeys(data.spec("every-key.yaml")["cluster_config"]),
-        "scaling_config": dict.fromkeys(data.spec("every-key.yaml")["scaling_config"]),
+    every_key = data.spec("every-key.yaml")
+    nulls = {
+        **dict.fromkeys(every_key),
+        "engine_config": {**dict.fromkeys(every_key["engine_config"]), **SMALL["engine_config"]},
+        "scaling_config": dict.fromkeys(every_key["scaling_config"]),
+        "cluster_config": dict.fromkeys(every_key["cluster_config"]),
     }
 
     rayllm_api.apply(model(nulls), "--server-side")
 
-    assert rayllm_api.spec("llm", "model") == nulls
+    assert parse_model(rayllm_api.spec("llm", "model"))[1] == []
+
+
+def test_a_model_whose_cluster_config_is_null_can_be_scaled(rayllm_api: RayllmApi) -> None:
+    rayllm_api.apply(model({**SMALL, "cluster_config": None}), "--server-side")
+
+    rayllm_api("scale", "llm/model", "--replicas=2")
+
+    assert rayllm_api.spec("llm", "model") == {**SMALL, "cluster_config": {"replicas": 2}}
 
 
 def test_a_pool_applies_and_nothing_is_lost(rayllm_api: RayllmApi) -> None:
@@ -115,7 +126,11 @@ def test_kubectl_scale_writes_a_fixed_number_of_replicas(rayllm_api: RayllmApi) 
 def refusals(installed_crds: RayllmApi) -> dict[str, str]:
     """Try to create every bad object, in one request of kubectl; return what was said about each by its name."""
     said = installed_crds.refusal(*(invalid.manifest for invalid in data.invalid_objects()))
-    return {name: line for line in said.splitlines() for name in re.findall(r'"(\S+)" is invalid', line)}
+    return {
+        name: line
+        for line in said.splitlines()
+        for name in re.findall(r'"(\S+)" is (?:invalid|forbidden)', line)
+    }
 
 
 @pytest.mark.parametrize("invalid", data.invalid_objects(), ids=lambda invalid: invalid.name)

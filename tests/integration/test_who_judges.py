@@ -61,7 +61,7 @@ def replaced(value: Any, key: Any, other: Any) -> Any:
 def refused_by_the_api_server(api: RayllmApi, manifests: list[dict[str, Any]]) -> set[str]:
     """Create all objects in one dry run; return the names of those that are refused."""
     said = api.refusal(*manifests)
-    names = set(re.findall(r'"(m\d+)" is invalid', said))
+    names = set(re.findall(r'"(m\d+)" is (?:invalid|forbidden)', said))
     unexpected = [
         line for line in said.splitlines() if "Error from server" in line and "(Invalid)" not in line
     ]

@@ -6,7 +6,7 @@ template, so that whoever may write a model gains no right that they did not hav
 
 from typing import Annotated, Literal, Self
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, JsonValue, model_validator
 
 from rayllm_operator.api.base import (
     MAX_COUNT,
@@ -19,6 +19,9 @@ from rayllm_operator.api.base import (
     Quantity,
     cel_rules,
 )
+
+WITHOUT_NULL: dict[str, JsonValue] = {"nullable": False}
+"""On the way to the replicas that ``kubectl scale`` writes: the API server fails on a null there, so it drops it."""
 
 ObjectName = Annotated[str, Field(min_length=1, max_length=253)]
 EnvironmentName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_.-]*$")]
@@ -211,7 +214,9 @@ class Head(KubernetesSection):
 class ClusterConfig(KubernetesSection):
     """What only Kubernetes knows about a model."""
 
-    replicas: Annotated[int, Field(ge=0, le=MAX_COUNT)] | None = None
+    replicas: Annotated[int, Field(ge=0, le=MAX_COUNT)] | None = Field(
+        default=None, json_schema_extra=WITHOUT_NULL
+    )
     """A fixed number of replicas in place of autoscaling; 0 parks the model. ``kubectl scale`` writes it."""
     engine: EngineImage | None = None
     """The engine image. Default: the operator's configuration."""

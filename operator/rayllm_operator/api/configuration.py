@@ -23,7 +23,7 @@ class HeadDefaults(KubernetesSection):
     """The Ray head pod of models that say nothing about theirs."""
 
     cpu: Quantity = "2"
-    """CPUs, as request and limit."""
+    """CPUs, as request; there is no limit."""
     memory: Quantity = "8Gi"
     """Memory, as request and limit."""
     node_selector: dict[str, str] = Field(default_factory=dict)
@@ -35,8 +35,8 @@ class HeadDefaults(KubernetesSection):
 class AutoscalerDefaults(KubernetesSection):
     """The Ray autoscaler's container beside each head."""
 
-    cpu: Quantity = "500m"
-    """CPUs, as request and limit."""
+    cpu: Quantity = "200m"
+    """CPUs, as request; there is no limit."""
     memory: Quantity = "512Mi"
     """Memory, as request and limit."""
     idle_timeout_seconds: PositiveCount = 60

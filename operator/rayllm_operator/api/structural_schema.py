@@ -4,7 +4,8 @@ Kubernetes understands a subset of OpenAPI 3.0, pydantic writes JSON Schema 2020
 with null, numeric ``exclusiveMinimum`` and ``const`` have to be put in other words. A keyword that is not
 known here is an error, so that a new construct in a model cannot be dropped in silence.
 
-Two rules are ours. An optional key may be null, which means absent. And no ``default`` is written: the
+Two rules are ours. An optional key may be null, which means absent; a field that says ``nullable: False`` loses
+its null on the way instead. And no ``default`` is written: the
 API server would freeze it into objects that Git owns.
 """
 
@@ -71,7 +72,9 @@ class _Converter:
             result.setdefault(_LIST_TYPE, "atomic")
         if result.get("type") == "integer":
             result.setdefault("format", "int64")
-        if result.get("nullable") and "enum" in result:
+        if result.get("nullable") is False:
+            del result["nullable"]
+        elif "nullable" in result and "enum" in result:
             _turn_words_into_rule(result)
         return _ordered(result)
 
@@ -90,7 +93,7 @@ class _Converter:
         others = [member for member in members if member != {"type": "null"}]
         if len(others) != 1 or len(members) != len(others) + 1:
             raise UnsupportedSchemaError(f"a structural schema has no union: {members!r}; leave it untyped")
-        return {**self._inlined(others[0]), **node, "nullable": True}
+        return {**self._inlined(others[0]), "nullable": True, **node}
 
     def _convert_keyword(self, keyword: str, node: Schema, result: Schema) -> None:
         value = node[keyword]
@@ -116,7 +119,7 @@ class _Converter:
             return
         required = node.get("required", [])
         result["properties"] = {
-            key: self.convert(value if key in required else {**value, "nullable": True})
+            key: self.convert(value if key in required else {"nullable": True, **value})
             for key, value in properties.items()
         }
         if self._preserve_unknown:

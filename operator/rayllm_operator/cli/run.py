@@ -182,7 +182,7 @@ def _state(applications: dict[str, Any]) -> str:
     for application in applications.values():
         for name, deployment in application["deployments"].items():
             replicas = [replica["state"].lower() for replica in deployment.get("replicas", ())]
-            message = last_line(deployment["message"]) if deployment.get("message") else ""
+            message = (deployment.get("message") or "").partition("\n")[0]
             summary = ", ".join(f"{replicas.count(state)} {state}" for state in dict.fromkeys(replicas))
             parts.append(f"{name}: {summary or 'no replica'}{f' ({message})' if message else ''}")
     return "; ".join(parts)

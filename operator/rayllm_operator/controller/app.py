@@ -31,7 +31,7 @@ class Options:
     service_access: ServiceAccess | None = None
     """How to reach HTTP servers behind Services; None: whichever works from here."""
     http_port: int = 8080
-    """Port of /healthz, /readyz and /metrics; 0 for any free one."""
+    """Port of /healthz, /readyz and /metrics; 0 for any free one of loopback."""
 
 
 async def run(options: Options, configuration: OperatorConfiguration, stop: asyncio.Event) -> None:

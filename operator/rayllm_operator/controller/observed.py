@@ -48,6 +48,8 @@ class Observed:
     """Other models of the namespace with the same model id, by name."""
     serve: ServeDetails | None = None
     """What Serve says; None where it was not asked or did not answer."""
+    serve_error: str = ""
+    """Why Serve did not answer; empty where it was not asked or did."""
     proof: Proof | None = None
     """The outcome of this pass's request, if there was one."""
     write_error: str = ""

@@ -5,6 +5,7 @@ It goes the way that users' requests go, through the model's Service, and asks f
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from rayllm_operator.controller.changes import differences
@@ -49,19 +50,21 @@ async def prove(api: ApiPort, observed: Observed) -> Proof:
     return Proof(True, f"POST {path} was answered.")
 
 
-async def ask_serve(api: ApiPort, observed: Observed) -> ServeDetails | None:
-    """Ask Ray's dashboard what Serve runs; None where it gives no answer."""
+async def ask_serve(api: ApiPort, observed: Observed) -> Observed:
+    """Ask Ray's dashboard what Serve runs; return what was observed with its answer, or why there is none."""
     if observed.ray_service is None:
-        return None
+        return observed
     cluster = active_cluster(observed.ray_service).name
     namespace = observed.metadata["namespace"]
     target = ServicePort(namespace, f"{cluster}-head-svc", "dashboard", DASHBOARD_PORT)
     try:
         answer = await api.service_request(target, "GET", "/api/serve/applications/")
-    except ApiError:
-        return None
-    details = _mapping(answer) if answer.status == _OK else {}
-    return read_serve_details(details, application_of(observed.ray_service).config)
+    except ApiError as error:
+        return replace(observed, serve_error=error.cause)
+    if answer.status != _OK:
+        return replace(observed, serve_error=f"{answer.status}: {_words(answer)}")
+    details = read_serve_details(_mapping(answer), application_of(observed.ray_service).config)
+    return replace(observed, serve=details, serve_error="" if details else "the application is not deployed")
 
 
 def read_serve_details(details: Mapping[str, Any], config: Mapping[str, Any]) -> ServeDetails | None:

@@ -37,7 +37,8 @@ def running_answer(situation: Situation) -> Verdict:
 def _missing(situation: Situation) -> tuple[Reason, str] | None:
     serve = situation.observed.serve
     if serve is None:
-        return Reason.PROVING, "Ray's dashboard, which knows what is deployed, does not answer."
+        cause = situation.observed.serve_error or "it was not asked"
+        return Reason.PROVING, f"What Serve runs is not known yet: {cause}."
     if not serve.matches:
         return Reason.APPLICATION_STARTING, "KubeRay has yet to hand the configuration to Serve."
     if serve.status != RUNNING:

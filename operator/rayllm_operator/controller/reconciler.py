@@ -95,7 +95,7 @@ class Reconciler:
         if decision.wants_ray_cluster:
             observed = await gather_ray_cluster(self._api, observed)
         if decision.wants_serve_details:
-            observed = replace(observed, serve=await ask_serve(self._api, observed))
+            observed = await ask_serve(self._api, observed)
         if decision.wants_ray_cluster or decision.wants_serve_details:
             decision = self._decide(observed)
         return observed, decision

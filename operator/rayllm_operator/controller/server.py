@@ -47,7 +47,7 @@ class Progress:
 
 @asynccontextmanager
 async def serve_http(progress: Progress, port: int) -> AsyncIterator[int]:
-    """Serve on all addresses until the block ends; yield the port in use (0 asks for any free one)."""
+    """Serve on all addresses until the block ends, and yield the port; 0 means any free one of loopback."""
     application = web.Application()
     application.add_routes(
         [
@@ -59,7 +59,8 @@ async def serve_http(progress: Progress, port: int) -> AsyncIterator[int]:
     runner = web.AppRunner(application, access_log=None)
     await runner.setup()
     try:
-        site = web.TCPSite(runner, port=port)
+        # Of all addresses, each would get a free port of its own.
+        site = web.TCPSite(runner, host=None if port else "127.0.0.1", port=port)
         await site.start()
         yield runner.addresses[0][1]
     finally:

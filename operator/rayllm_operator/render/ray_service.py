@@ -63,16 +63,17 @@ def _ray_cluster(plan: ModelPlan) -> Manifest:
 
 def _autoscaler(plan: ModelPlan) -> Manifest:
     defaults = plan.configuration.autoscaler
-    resources = {
-        "cpu": canonical_quantity(defaults.cpu),
-        "memory": canonical_quantity(defaults.memory),
-    }
+    memory = canonical_quantity(defaults.memory)
     return {
         "version": "v2",
         "upscalingMode": "Default",
         "idleTimeoutSeconds": defaults.idle_timeout_seconds,
         "imagePullPolicy": "IfNotPresent",
-        "resources": {"requests": resources, "limits": resources},
+        # No limit on CPUs, as for the Ray containers: its start alone takes seconds of one.
+        "resources": {
+            "requests": {"cpu": canonical_quantity(defaults.cpu), "memory": memory},
+            "limits": {"memory": memory},
+        },
         # KubeRay gives this container none of its own, and the restricted standard would refuse the pod.
         "securityContext": CONTAINER_SECURITY,
     }

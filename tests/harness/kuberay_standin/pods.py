@@ -151,6 +151,7 @@ def _environment(
     """Return the user's variables, KubeRay's, and those that keep Serve's proxies on one machine apart."""
     folder = f"{machine.scratch}/{pod[-5:]}"
     defaults = {
+        "RAY_AUTH_MODE": "disabled",  # a pod's home has no token; this machine's may, once ray.init() was called
         "RAY_timeout_ms_task_wait_for_death_info": "0",
         "RAY_gcs_server_request_timeout_seconds": "5",
         "RAY_SERVE_KV_TIMEOUT_S": "5",

@@ -11,8 +11,6 @@ PORT_NAMES = (
     "metrics",
     "serve",
     "agent",
-    "agent-grpc",
-    "runtime-env-agent",
     "haproxy-metrics",
     "haproxy-stats",
     "fallback-http",

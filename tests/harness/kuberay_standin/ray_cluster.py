@@ -57,6 +57,10 @@ class RayClusterLoop:
             await self._delete(cluster, pod)
 
     async def _create(self, cluster: Object, pod: Object, role: str) -> None:
+        metadata = cluster["metadata"]
+        current = await self._api.find(RAY_CLUSTER, metadata["namespace"], metadata["name"])
+        if current is None or current["metadata"]["uid"] != metadata["uid"]:
+            return  # deleted since it was listed, and its pods with it
         await self._api.create(POD, pod)
         note = f"Created {role.lower()} Pod {pod['metadata']['namespace']}/{pod['metadata']['name']}"
         await events.emit(self._api, cluster, f"Created{role}Pod", note)

@@ -97,9 +97,6 @@ def _machine_parameters(ports: Mapping[str, int], address: str, head: str | None
         "node-ip-address": address,
         "metrics-export-port": str(ports["metrics"]),
         "dashboard-agent-listen-port": str(ports["agent"]),
-        # Named, because the raylet waits only 15 s for agents that would choose their ports themselves
-        "dashboard-agent-grpc-port": str(ports["agent-grpc"]),
-        "runtime-env-agent-port": str(ports["runtime-env-agent"]),
         "min-worker-port": "0",  # 0: any free port, instead of one range for all nodes
         "max-worker-port": "0",
         "object-store-memory": str(_OBJECT_STORE_BYTES),

@@ -1,6 +1,7 @@
 """Conditions keep the rules of the Kubernetes API conventions."""
 
 from datetime import timedelta
+from itertools import pairwise
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -24,7 +25,7 @@ def test_the_time_of_a_transition_changes_with_the_status_and_with_nothing_else(
     history: list[Observation],
 ) -> None:
     now, conditions = NOW, merge([history[0]], [], NOW)
-    for before, after in zip(history, history[1:], strict=False):
+    for before, after in pairwise(history):
         now += timedelta(seconds=1)
         previous, conditions = conditions, merge([after], conditions, now)
         moved = conditions[0]["lastTransitionTime"] != previous[0]["lastTransitionTime"]
