@@ -7,6 +7,9 @@ but only when the application is built.
 
 import dataclasses
 
+from vllm.engine.arg_utils import AsyncEngineArgs
+from vllm.entrypoints.launchers.cli_args import FrontendArgs
+
 
 def engine_arguments() -> list[str]:
     """Return the names that ray.serve.llm accepts in ``engine_kwargs``, sorted.
@@ -14,9 +17,6 @@ def engine_arguments() -> list[str]:
     Source of the rule: ``VLLMEngineConfig.from_llm_config`` of Ray 2.60 takes the fields of these two
     dataclasses and raises on any other key.
     """
-    from vllm.engine.arg_utils import AsyncEngineArgs
-    from vllm.entrypoints.launchers.cli_args import FrontendArgs
-
     fields = (*dataclasses.fields(AsyncEngineArgs), *dataclasses.fields(FrontendArgs))
     return sorted({field.name for field in fields})
 

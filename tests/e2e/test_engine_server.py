@@ -179,8 +179,10 @@ def test_a_length_in_the_request_wins(endpoint: Endpoint) -> None:
 
 
 def test_a_temperature_in_the_request_wins(endpoint: Endpoint) -> None:
-    choice = endpoint.complete("x", temperature=2, seed=1, max_tokens=50, extra_body={"ignore_eos": True})
-    assert not SENTENCE.startswith(choice.text.rstrip())
+    # vLLM refuses several choices at temperature 0, which is this model's default.
+    with pytest.raises(openai.BadRequestError, match="greedy"):
+        endpoint.complete("x", n=2)
+    assert endpoint.complete("x", n=2, temperature=1)
 
 
 def test_chat_prompts_get_the_special_tokens_that_rayllm_gave_them(endpoint: Endpoint) -> None:
@@ -202,8 +204,9 @@ def test_the_model_list_names_the_model(endpoint: Endpoint) -> None:
 
 
 def test_an_unknown_model_is_not_found(endpoint: Endpoint) -> None:
-    with pytest.raises(openai.NotFoundError, match="local/other"):
+    with pytest.raises(openai.NotFoundError) as refused:
         endpoint.client.completions.create(model="local/other", prompt="x")
+    assert "local/other" in refused.value.response.text
 
 
 def test_a_prompt_that_is_too_long_is_a_bad_request(endpoint: Endpoint) -> None:

@@ -159,7 +159,7 @@ class PlayedRay:
 
     def appear_as_pod(self, kubectl: NamespacedKubectl, cluster: str) -> None:
         """Be the head pod of a RayCluster: the API server's proxy sends requests only to addresses of pods."""
-        ports = [{"name": name, "containerPort": self.port} for name in ("dashboard", "serve")]
+        ports = [{"name": "serve", "containerPort": self.port}]
         pod = {
             "apiVersion": "v1",
             "kind": "Pod",

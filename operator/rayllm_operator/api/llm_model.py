@@ -1,9 +1,7 @@
 """LLMModel: one language model, served."""
 
-from pydantic import Field
-
 from rayllm_operator.api.base import KubernetesSection, NamedList, RegistrySection
-from rayllm_operator.api.cluster_config import WITHOUT_NULL, ClusterConfig
+from rayllm_operator.api.cluster_config import ClusterConfig
 from rayllm_operator.api.conditions import Conditions
 from rayllm_operator.api.registry import DeploymentConfig, EngineConfig, MultiplexConfig, ScalingConfig
 
@@ -21,7 +19,7 @@ class LLMModelSpec(RegistrySection):
     """The resources of one replica. Default: one worker with one GPU and one CPU."""
     multiplex_config: MultiplexConfig | None = None
     """LoRA multiplexing; not supported, and refused by name."""
-    cluster_config: ClusterConfig | None = Field(default=None, json_schema_extra=WITHOUT_NULL)
+    cluster_config: ClusterConfig | None = None
     """What only Kubernetes knows. Default: each field's own."""
 
 

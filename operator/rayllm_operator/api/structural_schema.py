@@ -4,9 +4,8 @@ Kubernetes understands a subset of OpenAPI 3.0, pydantic writes JSON Schema 2020
 with null, numeric ``exclusiveMinimum`` and ``const`` have to be put in other words. A keyword that is not
 known here is an error, so that a new construct in a model cannot be dropped in silence.
 
-Two rules are ours. An optional key may be null, which means absent; a field that says ``nullable: False`` loses
-its null on the way instead. And no ``default`` is written: the
-API server would freeze it into objects that Git owns.
+Two rules are ours. An optional key may be null, which means absent; a field may except itself with
+``nullable: False``. And no ``default`` is written: it would be frozen into objects that Git owns.
 """
 
 from collections.abc import Mapping

@@ -55,9 +55,9 @@ async def _run(
 ) -> None:
     cache = Cache()
     queue: KeyedQueue[Key] = KeyedQueue()
-    reconciler = Reconciler(api, cache, queue, configuration)
-    waker = Waker(cache, queue)
     namespaces = options.namespaces or tuple(configuration.namespaces)
+    reconciler = Reconciler(api, cache, queue, configuration, sees_everything=not namespaces)
+    waker = Waker(cache, queue)
     async with asyncio.TaskGroup() as group:
         background = [
             group.create_task(

@@ -38,12 +38,16 @@ class Reconciler:
         cache: Cache,
         queue: KeyedQueue[Key],
         configuration: OperatorConfiguration,
+        *,
+        sees_everything: bool = True,
         clock: Callable[[], datetime] = utc_now,
     ) -> None:
         self._api = api
         self._cache = cache
         self._queue = queue
         self._configuration = configuration
+        self._sees_everything = sees_everything
+        """Whether all namespaces are watched; an operator that sees some of the models cannot count them."""
         self._clock = clock
         self._actor = Actor(api, cache)
         self._gauge = ReadyGauge()
@@ -134,7 +138,7 @@ class Reconciler:
 
     async def _pool(self, key: Key) -> None:
         pool = self._cache.get(key)
-        if pool is None:
+        if pool is None or not self._sees_everything:
             return
         status = pool_status(pool, self._cache.all(LLM_MODEL), self._clock())
         if status != pool.get("status"):

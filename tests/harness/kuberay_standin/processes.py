@@ -84,13 +84,10 @@ class RayProcess:
 
 def _command(pod: Object, scratch: Path) -> list[str]:
     command = shlex.split(literal_environment(pod)[START_COMMAND])
-    command += [f"--node-name={pod['metadata']['name']}"]
+    if not is_head(pod):
+        return command
     # Ray's sockets live below its folder, and a socket's path has at most 107 characters
-    return (
-        [*command, f"--temp-dir={scratch / 'ray' / pod['metadata']['name'][-5:]}"]
-        if is_head(pod)
-        else command
-    )
+    return [*command, f"--temp-dir={scratch / 'ray' / pod['metadata']['name'][-5:]}"]
 
 
 def _tagged(uid: str) -> list[int]:

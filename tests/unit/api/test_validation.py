@@ -75,7 +75,7 @@ def test_a_bad_object_gets_one_clear_sentence(invalid: data.InvalidObject) -> No
 def test_null_means_absent_everywhere(model: type[BaseModel]) -> None:
     for section in sections(model):
         for name, field in section.model.model_fields.items():
-            if not field.is_required():
+            if not field.is_required() and name != "replicas":  # bad-input data says what null does there
                 assert (field.alias or name) not in wrong_keys(section.model, {field.alias or name: None})
 
 

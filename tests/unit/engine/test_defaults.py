@@ -88,7 +88,9 @@ def test_one_field_under_two_names_must_agree() -> None:
 
 
 def test_keys_that_the_engine_does_not_have_are_ignored_and_listed() -> None:
-    section = {"generate_kwargs": {"do_sample": True, "return_token_type_ids": False, "top_k": 5}}
+    section: dict[str, Any] = {
+        "generate_kwargs": {"do_sample": True, "return_token_type_ids": False, "top_k": 5}
+    }
     assert defaults_of(**section).fields == {"top_k": 5}
     assert ignored_keys(Settings(version=1, **section), FIELDS) == ["do_sample", "return_token_type_ids"]
 
