@@ -38,6 +38,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1500)]
 NAME = "tiny-llama"
 MODEL_ID = "rayllm/tiny-llama"
 MODEL_FILE = CHECKOUT / "examples" / "models" / "tiny-llama.yaml"
+VOLUME_FILE = CHECKOUT / "examples" / "volumes" / "models.yaml"
 POOL_FILE = CHECKOUT / "examples" / "pools" / "cpu.yaml"
 SPEC: dict[str, Any] = yaml.safe_load(MODEL_FILE.read_text())["spec"]
 MODEL_DIRECTORY = Path(SPEC["engine_config"]["hf_model_id"])
@@ -137,32 +138,10 @@ def configuration(folder: Path, kuberay: KubeRay) -> Path:
 
 
 def volume(folder: Path, namespace: str) -> Path:
-    """Return the volume that carries the private model into pods, and the claim that the example names."""
-    size = {"storage": "1Gi"}
-    name = f"models-{namespace}"
-    source = {
-        "apiVersion": "v1",
-        "kind": "PersistentVolume",
-        "metadata": {"name": name},
-        "spec": {
-            "capacity": size,
-            "accessModes": ["ReadOnlyMany"],
-            "storageClassName": "",
-            "claimRef": {"namespace": namespace, "name": "models"},
-            "hostPath": {"path": str(MODEL_DIRECTORY.parent), "type": "Directory"},
-        },
-    }
-    claim = {
-        "apiVersion": "v1",
-        "kind": "PersistentVolumeClaim",
-        "metadata": {"name": "models", "namespace": namespace},
-        "spec": {
-            "accessModes": ["ReadOnlyMany"],
-            "storageClassName": "",
-            "volumeName": name,
-            "resources": {"requests": size},
-        },
-    }
+    """Return the example's volume and claim, for a namespace of its own."""
+    source, claim = yaml.safe_load_all(VOLUME_FILE.read_text())
+    source["metadata"]["name"] = claim["spec"]["volumeName"] = f"models-{namespace}"
+    source["spec"]["claimRef"]["namespace"] = claim["metadata"]["namespace"] = namespace
     path = folder / "volume.yaml"
     path.write_text(yaml.safe_dump_all([source, claim]))
     return path

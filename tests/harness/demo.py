@@ -24,6 +24,7 @@ from tests.harness import local_stack
 from tests.harness.local_stack import CHECKOUT, Kubectl, StackError, wait_until
 
 MODEL_FILE = CHECKOUT / "examples" / "models" / "tiny-llama.yaml"
+VOLUME_FILE = CHECKOUT / "examples" / "volumes" / "models.yaml"
 POOL_FILE = CHECKOUT / "examples" / "pools" / "cpu.yaml"
 NAME = "tiny-llama"
 MODEL_DIRECTORY = Path("/tmp/rayllm/models/tiny-llama")  # noqa: S108 (the path that the example names)
@@ -128,7 +129,7 @@ def run(story: Story, stack: contextlib.ExitStack, *, stay: bool) -> None:
     with story.step("applying crds/"):
         kubectl.apply(CHECKOUT / "crds", "--server-side")
     check = _start_programs(story, stack, kubectl, python)
-    for path in (POOL_FILE, MODEL_FILE):
+    for path in (VOLUME_FILE, POOL_FILE, MODEL_FILE):
         story.say(f"$ kubectl apply -f {path.relative_to(CHECKOUT)}", "bold")
         for line in kubectl.apply(path).splitlines():
             story.say(f"  {line}")

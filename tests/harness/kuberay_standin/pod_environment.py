@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tests.harness.kuberay_standin.kube import CONFIG_MAP, SECRET, Api, Object
+from tests.harness.kuberay_standin.kube import CLAIM, CONFIG_MAP, SECRET, VOLUME, Api, Object
 from tests.harness.kuberay_standin.pods import ray_container
 
 
@@ -66,6 +66,20 @@ class _Sources:
         return {key: base64.b64decode(value) if secret else value.encode() for key, value in data.items()}
 
 
+    async def claimed_path(self, claim: str) -> Path:
+        """Return the folder behind a claim; only volumes of type hostPath are to be had here."""
+        found = await self._api.find(CLAIM, self._namespace, claim)
+        if found is None:
+            raise NotStartableError("ContainerCreating", f'persistentvolumeclaim "{claim}" not found')
+        bound = (found.get("spec") or {}).get("volumeName")
+        volume = await self._api.find(VOLUME, None, bound) if bound else None
+        if volume is None or (found.get("status") or {}).get("phase") != "Bound":
+            raise NotStartableError("ContainerCreating", f'persistentvolumeclaim "{claim}" is not bound')
+        if "hostPath" not in volume["spec"]:
+            raise NotStartableError("ContainerCreating", f'persistentvolume "{bound}" is no hostPath')
+        return Path(volume["spec"]["hostPath"]["path"])
+
+
 async def _value(sources: _Sources, pod: Object, variable: Mapping[str, Any]) -> str | None:
     origin = variable.get("valueFrom")
     if origin is None:
@@ -95,6 +109,8 @@ async def _mounts(sources: _Sources, pod: Object, folder: Path) -> dict[str, str
 
 
 async def _volume(sources: _Sources, volume: Object, folder: Path) -> Path:
+    if "persistentVolumeClaim" in volume:
+        return await sources.claimed_path(volume["persistentVolumeClaim"]["claimName"])
     if "hostPath" in volume:
         return Path(volume["hostPath"]["path"])
     if "secret" in volume or "configMap" in volume:
