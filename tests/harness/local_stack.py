@@ -159,6 +159,8 @@ def kuberay_command(kubectl: Kubectl, python: Path) -> list[str]:
     """Return the command of the KubeRay stand-in."""
     command = [sys.executable, "-m", "tests.harness.kuberay_standin"]
     command += ["--kubeconfig", str(kubectl.kubeconfig), "--engine-python", str(python)]
+    # Ray would run its workers at nice 15, behind the control plane that shares these cores.
+    command += ["--engine-env", "RAY_worker_niceness=0"]
     if crds := find_kuberay_crds():
         command += ["--crds", str(crds)]
     return command

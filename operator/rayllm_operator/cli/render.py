@@ -6,12 +6,12 @@ from typing import Any
 
 import click
 
-from rayllm_operator.cli import options, yaml_dialect
+from rayllm_operator.cli import options
 from rayllm_operator.cli.documents import UnreadableInputError
 from rayllm_operator.cli.inputs import NO_POOLS_NOTE, Inputs, read_inputs
 from rayllm_operator.cli.reports import has_errors, in_order
 from rayllm_operator.plan import ModelPlan
-from rayllm_operator.render import render_ray_service, render_service
+from rayllm_operator.render import render_ray_service, render_service, to_yaml
 
 
 @click.command(short_help="Print the manifests that the operator would apply.")
@@ -77,7 +77,7 @@ def refuse_errors(inputs: Inputs, file: str) -> None:
 
 
 def _as_yaml(items: Sequence[dict[str, Any]]) -> str:
-    return "".join(yaml_dialect.dump(item, explicit_start=True) for item in items)
+    return "".join(to_yaml(item, explicit_start=True) for item in items)
 
 
 def _as_json(items: Sequence[dict[str, Any]]) -> str:

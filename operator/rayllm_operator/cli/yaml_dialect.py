@@ -16,25 +16,15 @@ from typing import Any, ClassVar
 import yaml
 
 from rayllm_operator.api.findings import Finding
+from rayllm_operator.render.kubectl_scalars import BOOLEAN, NOT_FINITE, NUMBER, TAG, TRUE, add_scalars
 
 Path = tuple[str | int, ...]
 """Keys and list indexes from the top of a document."""
 
-_TAG = "tag:yaml.org,2002:"
-_NUMBER = re.compile(
-    r"[-+]?(?:0[xX][0-9a-fA-F_]*[0-9a-fA-F][0-9a-fA-F_]*|0[oO][0-7_]*[0-7][0-7_]*|0[bB][01_]*[01][01_]*"
-    r"|(?:\.[0-9][0-9_]*|[0-9][0-9_]*(?:\.[0-9_]*)?)(?:[eE][-+]?[0-9]+)?)$"
-)
-_NOT_FINITE = re.compile(r"(?:[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN))$")
-_TRUE = ("y", "Y", "yes", "Yes", "YES", "true", "True", "TRUE", "on", "On", "ON")
-_FALSE = ("n", "N", "no", "No", "NO", "false", "False", "FALSE", "off", "Off", "OFF")
-_BOOLEAN = re.compile(f"(?:{'|'.join(_TRUE + _FALSE)})$")
-_NULL = re.compile(r"(?:~|null|Null|NULL|)$")
 _FIRST_EXPONENTIAL = 1e21
 """From here on Go writes a float's JSON with an exponent, below it as a whole number."""
 _FIRST_INEXACT = 2**64
 """From here on Go reads a whole number as a float."""
-_NO_FOLDING = 1_000_000
 _MOST_NODES = 200_000
 """Values in one document, aliases followed: more is an attack or an accident."""
 
@@ -45,12 +35,8 @@ class _Resolver(yaml.resolver.BaseResolver):
     yaml_implicit_resolvers: ClassVar[dict[str, Any]] = {}  # type: ignore[misc]  # the stub knows only instances
 
 
-_Resolver.add_implicit_resolver(f"{_TAG}bool", _BOOLEAN, list("yYnNtTfFoO"))
-_Resolver.add_implicit_resolver(f"{_TAG}int", re.compile(r"[-+]?[0-9]+$"), list("-+0123456789"))
-_Resolver.add_implicit_resolver(f"{_TAG}float", _NUMBER, list("-+.0123456789"))
-_Resolver.add_implicit_resolver(f"{_TAG}float", _NOT_FINITE, list("-+."))
-_Resolver.add_implicit_resolver(f"{_TAG}null", _NULL, ["~", "n", "N", ""])
-_Resolver.add_implicit_resolver(f"{_TAG}merge", re.compile("<<$"), ["<"])
+add_scalars(_Resolver)
+_Resolver.add_implicit_resolver(f"{TAG}merge", re.compile("<<$"), ["<"])
 
 
 class _Composer(
@@ -64,28 +50,6 @@ class _Composer(
         yaml.parser.Parser.__init__(self)
         yaml.composer.Composer.__init__(self)
         _Resolver.__init__(self)
-
-
-class _Dumper(yaml.emitter.Emitter, yaml.serializer.Serializer, yaml.representer.SafeRepresenter, _Resolver):
-    """Writes values so that kubectl reads the same ones, texts of several lines as blocks."""
-
-    def __init__(self, stream: Any, **options: Any) -> None:
-        yaml.emitter.Emitter.__init__(self, stream, width=options["width"], allow_unicode=True)
-        yaml.serializer.Serializer.__init__(self, explicit_start=options["explicit_start"])
-        yaml.representer.SafeRepresenter.__init__(self, default_flow_style=False, sort_keys=False)
-        _Resolver.__init__(self)
-
-    def ignore_aliases(self, data: Any) -> bool:
-        """Write equal values out in full: anchors are hard to read in a manifest."""
-        del data
-        return True
-
-
-def _represent_text(dumper: _Dumper, text: str) -> yaml.ScalarNode:
-    return dumper.represent_scalar(f"{_TAG}str", text, style="|" if "\n" in text.rstrip("\n") else None)
-
-
-_Dumper.add_representer(str, _represent_text)
 
 
 def key_text(path: Path) -> str:
@@ -145,11 +109,6 @@ def load_all(text: str) -> Iterator[Value]:
         raise DialectError("the document is nested too deeply", 1, 1) from None
 
 
-def dump(data: Any, *, explicit_start: bool = False) -> str:
-    """Write one document as YAML that kubectl reads back as the same value; keys keep their order."""
-    return yaml.dump_all([data], Dumper=_Dumper, width=_NO_FOLDING, explicit_start=explicit_start)
-
-
 def _unreadable(error: yaml.MarkedYAMLError) -> DialectError:
     mark = error.problem_mark or error.context_mark
     problem = (error.problem or error.context or "it cannot be read").removesuffix(".")
@@ -197,7 +156,7 @@ class _Construction:
         own: dict[str, int] = {}
         merged: dict[str, Any] = {}
         for key_node, value_node in node.value:
-            if key_node.tag == f"{_TAG}merge":
+            if key_node.tag == f"{TAG}merge":
                 merged = {**self._merged(value_node, path), **merged}
                 continue
             key, line = _key(key_node), key_node.start_mark.line + 1
@@ -231,13 +190,13 @@ def _key(node: yaml.Node) -> str:
 
 
 def _scalar(node: yaml.ScalarNode) -> Any:
-    text, tag = node.value, node.tag.removeprefix(_TAG)
+    text, tag = node.value, node.tag.removeprefix(TAG)
     if tag in ("int", "float"):
         return _number(node, text)
     if tag == "bool":
-        if not _BOOLEAN.match(text):
+        if not BOOLEAN.match(text):
             raise _error(node, f"not YAML: {text!r} is not a boolean")
-        return text in _TRUE
+        return text in TRUE
     if tag == "null":
         return None
     if tag == "binary":
@@ -251,9 +210,9 @@ def _scalar(node: yaml.ScalarNode) -> Any:
 
 def _number(node: yaml.ScalarNode, text: str) -> Any:
     plain = text.replace("_", "")
-    if _NOT_FINITE.match(text):
+    if NOT_FINITE.match(text):
         raise _error(node, f"{text} is a number that JSON and so Kubernetes cannot hold")
-    if not _NUMBER.match(text):
+    if not NUMBER.match(text):
         raise _error(node, f"not YAML: {text!r} is not a number")
     try:
         whole = _whole_number(plain)

@@ -64,7 +64,9 @@ def _configuration(path: Path | None) -> OperatorConfiguration:
         data = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
     except yaml.YAMLError as error:
         raise click.BadParameter(f"{path} is not YAML: {error}") from error
-    configuration, findings = parse_configuration(data)
+    # A file may be written as an object, with a kind, for the command line to tell it from others.
+    fields = {key: value for key, value in data.items() if key not in {"apiVersion", "kind", "metadata"}}
+    configuration, findings = parse_configuration(fields)
     if configuration is None:
         lines = "\n".join(f"  {finding}" for finding in errors(findings))
         raise click.BadParameter(f"{path}:\n{lines}")

@@ -4,6 +4,8 @@ from typing import Any
 
 import yaml
 
+from rayllm_operator.render.kubectl_scalars import add_scalars
+
 
 class _ReadableDumper(yaml.SafeDumper):
     def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002 (the signature is PyYAML's)
@@ -18,8 +20,16 @@ def _text(dumper: yaml.SafeDumper, value: str) -> yaml.ScalarNode:
 
 
 _ReadableDumper.add_representer(str, _text)
+add_scalars(_ReadableDumper)
 
 
-def to_yaml(data: Any) -> str:
-    """Return data as YAML text; equal data gives equal bytes."""
-    return yaml.dump(data, Dumper=_ReadableDumper, sort_keys=False, width=4096, allow_unicode=True)
+def to_yaml(data: Any, *, explicit_start: bool = False) -> str:
+    """Return data as YAML text that PyYAML and kubectl read alike; equal data gives equal bytes."""
+    return yaml.dump(
+        data,
+        Dumper=_ReadableDumper,
+        sort_keys=False,
+        width=1_000_000,  # folded lines are hard to search
+        allow_unicode=True,
+        explicit_start=explicit_start,
+    )

@@ -65,7 +65,6 @@ class _Sources:
         data = found.get("data") or {}
         return {key: base64.b64decode(value) if secret else value.encode() for key, value in data.items()}
 
-
     async def claimed_path(self, claim: str) -> Path:
         """Return the folder behind a claim; only volumes of type hostPath are to be had here."""
         found = await self._api.find(CLAIM, self._namespace, claim)

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rayllm_operator.cli.yaml_dialect import DialectError, dump, load_all
+from rayllm_operator.cli.yaml_dialect import DialectError, load_all
+from rayllm_operator.render import to_yaml
 
 KUBECTL = [
     # What sigs.k8s.io/yaml 1.6, which kubectl uses, made of each of these values.
@@ -81,11 +82,11 @@ JSON = st.recursive(
 
 @given(JSON)
 def test_what_is_written_is_read_back(data: object) -> None:
-    assert load(f"{dump({'key': data})}") == {"key": data}
+    assert load(f"{to_yaml({'key': data})}") == {"key": data}
 
 
 def test_texts_of_several_lines_are_written_as_blocks() -> None:
-    assert dump({"serveConfigV2": "a: 1\nb: 2\n"}) == "serveConfigV2: |\n  a: 1\n  b: 2\n"
+    assert to_yaml({"serveConfigV2": "a: 1\nb: 2\n"}) == "serveConfigV2: |\n  a: 1\n  b: 2\n"
 
 
 def test_every_key_knows_its_line() -> None:

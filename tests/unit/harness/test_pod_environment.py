@@ -66,8 +66,8 @@ async def test_variables_that_name_a_mounted_path_name_a_local_folder(tmp_path: 
     assert contents(tmp_path) == {"hf/token": "sesame"}
 
 
-async def test_a_volume_that_the_stand_in_lacks_is_named(tmp_path: Path) -> None:
+async def test_a_claim_that_is_missing_holds_the_pod_back_by_name(tmp_path: Path) -> None:
     container = {"volumeMounts": [{"name": "model", "mountPath": "/model"}]}
     claim = {"name": "model", "persistentVolumeClaim": {"claimName": "weights"}}
-    with pytest.raises(NotStartableError, match="persistentVolumeClaim"):
+    with pytest.raises(NotStartableError, match='"weights" not found'):
         await environment(tmp_path, container, claim)
