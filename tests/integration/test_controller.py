@@ -11,6 +11,7 @@ import pytest
 
 from tests.harness.kuberay_crds import find_kuberay_crds
 from tests.harness.local_stack import Kubectl
+from tests.harness.rayllm_api import RayllmApi
 from tests.integration.namespaced_kubectl import NamespacedKubectl
 from tests.integration.operator_process import (
     OperatorProcess,
@@ -21,25 +22,19 @@ from tests.integration.operator_process import (
 
 pytestmark = pytest.mark.integration
 
-CRDS = Path(__file__).parents[2] / "crds"
 NAME = "tiny"
 
 
 @pytest.fixture(scope="module")
-def cluster(api_server: Path) -> Kubectl:
-    """Install our CRDs and KubeRay's."""
+def cluster(installed_crds: RayllmApi) -> Kubectl:
+    """Install KubeRay's CRDs beside ours."""
     folder = find_kuberay_crds()
     if folder is None:
         pytest.skip("KubeRay's CRDs are not at hand: set KUBERAY_CRDS")
-    kubectl = Kubectl(api_server)
-    kubectl("apply", "--server-side", "-f", str(CRDS), "-f", str(folder))
-    for crd in (
-        "llmmodels.rayllm.dev",
-        "gpunodepools.rayllm.dev",
-        "rayservices.ray.io",
-        "rayclusters.ray.io",
-    ):
-        eventually(lambda crd=crd: _is_established(kubectl, crd), f"{crd} is served")  # type: ignore[misc]
+    kubectl = installed_crds.kubectl
+    kubectl.apply(folder, "--server-side")
+    kinds = ("crd/rayservices.ray.io", "crd/rayclusters.ray.io")
+    kubectl("wait", "--for=condition=Established", "--timeout=60s", *kinds)
     return kubectl
 
 
@@ -403,8 +398,3 @@ def test_two_models_with_one_model_id_name_each_other(user: Namespace) -> None:
 def _smallest_cluster() -> dict[str, Any]:
     container = {"name": "ray", "image": "somebody/elses:1"}
     return {"headGroupSpec": {"rayStartParams": {}, "template": {"spec": {"containers": [container]}}}}
-
-
-def _is_established(kubectl: Kubectl, crd: str) -> bool:
-    conditions = kubectl.json("get", "crd", crd).get("status", {}).get("conditions") or []
-    return any(item["type"] == "Established" and item["status"] == "True" for item in conditions)
