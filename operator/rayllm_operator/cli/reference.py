@@ -1,4 +1,4 @@
-"""Prints ``docs/cli.md``: ``python -m rayllm_operator.cli.reference > docs/cli.md``."""
+"""Prints ``docs/cli.md``: ``make generate``."""
 
 import click
 
@@ -11,7 +11,7 @@ _HEAD = """\
 
 `make setup` puts `rayllm` into `.venv/bin`. `validate` and `render` need neither a cluster nor Ray; `run`
 needs Linux and the engine packages (`make engine`). This page is what `--help` prints
-(`python -m rayllm_operator.cli.reference > docs/cli.md`); a test holds it to that.
+(`make generate` writes it); a test holds it to that.
 
 A file is read as `kubectl` reads it: `y`, `yes` and `on` are true, `010` is eight, `1e-4` is a number, dates
 and times are text. A key that is written twice is an error. A file without `apiVersion` and `kind` is a

@@ -12,7 +12,7 @@ PAGE = Path(__file__).parents[3] / "docs" / "cli.md"
 
 
 def test_the_page_is_what_help_prints() -> None:
-    assert PAGE.read_text() == reference(), "run: python -m rayllm_operator.cli.reference > docs/cli.md"
+    assert PAGE.read_text() == reference(), "docs/cli.md is out of date: run `make generate`"
 
 
 @pytest.mark.parametrize("command", [[], *([name] for name in main.commands)])
