@@ -190,3 +190,20 @@ def wait_until(
         if time.monotonic() > deadline:
             raise StackError(f"{what} did not happen within {seconds:g} s")
         time.sleep(0.5)
+
+
+def wait_for_kinds(kubectl: Kubectl, *crds: str, seconds: float = 60) -> None:
+    """Wait until the API server serves the kinds of these CRDs.
+
+    ``kubectl wait`` gives up on a CRD whose status has no conditions yet, as KubeRay's has at first.
+    """
+
+    def established() -> bool | None:
+        found = [kubectl.json("get", "crd", name).get("status", {}).get("conditions") or [] for name in crds]
+        return all(_is_established(conditions) for conditions in found) or None
+
+    wait_until(f"the kinds of {', '.join(crds)}", established, seconds=seconds)
+
+
+def _is_established(conditions: Sequence[dict[str, Any]]) -> bool:
+    return any(seen["type"] == "Established" and seen["status"] == "True" for seen in conditions)

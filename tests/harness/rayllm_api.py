@@ -10,7 +10,7 @@ import pytest
 
 from rayllm_operator.api.meta import API_VERSION, GPU_NODE_POOL, LLM_MODEL
 from tests import data
-from tests.harness.local_stack import CHECKOUT, Kubectl, StackError, wait_until
+from tests.harness.local_stack import CHECKOUT, Kubectl, StackError, wait_for_kinds, wait_until
 
 CRDS = CHECKOUT / "crds"
 POLICY = CRDS / "admission-policy.yaml"
@@ -76,8 +76,7 @@ class RayllmApi:
     def install(self) -> None:
         """Apply the files of crds/ and wait until the API server acts on them."""
         self.kubectl.apply(CRDS)
-        kinds = ("crd/llmmodels.rayllm.dev", "crd/gpunodepools.rayllm.dev")
-        self.kubectl("wait", "--for=condition=Established", f"--timeout={_SECONDS}s", *kinds)
+        wait_for_kinds(self.kubectl, "llmmodels.rayllm.dev", "gpunodepools.rayllm.dev")
         self.wait_for_policy()
 
     def wait_for_policy(self) -> None:

@@ -12,7 +12,7 @@ import pytest
 from tests.harness.kuberay_crds import find_kuberay_crds
 from tests.harness.kuberay_standin.crds import permissive_crd
 from tests.harness.kuberay_standin.kube import RAY_CLUSTER, RAY_SERVICE
-from tests.harness.local_stack import Kubectl
+from tests.harness.local_stack import Kubectl, wait_for_kinds
 from tests.harness.rayllm_api import RayllmApi
 from tests.integration.namespaced_kubectl import NamespacedKubectl
 from tests.integration.operator_process import (
@@ -34,8 +34,7 @@ def cluster(installed_crds: RayllmApi) -> Kubectl:
     kinds = [permissive_crd(kind) for kind in (RAY_SERVICE, RAY_CLUSTER)]
     folder = find_kuberay_crds() or Path(installed_crds.write(*kinds))
     kubectl.apply(folder, "--server-side")
-    names = [f"crd/{kind['metadata']['name']}" for kind in kinds]
-    kubectl("wait", "--for=condition=Established", "--timeout=60s", *names)
+    wait_for_kinds(kubectl, *(kind["metadata"]["name"] for kind in kinds))
     return kubectl
 
 
