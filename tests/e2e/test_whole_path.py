@@ -1,7 +1,7 @@
 """From `kubectl apply` to tokens: the demo's path, with the client that users have.
 
 One model is served for all tests; a test that changes it puts it back. KUBERAY_OPERATOR=path runs the same
-against the real KubeRay, real pods and the image that KUBERAY_IMAGE names.
+against the real KubeRay, with real pods.
 """
 
 import contextlib

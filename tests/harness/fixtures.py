@@ -1,7 +1,7 @@
 """Pytest fixtures: a real API server, namespaces on it, and whatever plays KubeRay there.
 
 With KUBERAY_OPERATOR=path the cluster gets a node (root needed) and that operator binary runs instead of the
-stand-in. KUBERAY_IMAGE then names the image of Ray pods, and KUBERAY_IMAGE_ARCHIVE, if set, is loaded into the node.
+stand-in. Ray pods then run the engine image that tests/harness/node_image builds and loads.
 """
 
 import os
@@ -17,7 +17,6 @@ import pytest
 
 from tests.harness.kuberay_crds import find_kuberay_crds
 from tests.harness.local_stack import (
-    CLUSTER,
     Kubectl,
     control_plane,
     engine_python,
@@ -27,6 +26,8 @@ from tests.harness.local_stack import (
 )
 
 _APPLICATIONS = Path(__file__).parent / "serve_applications"
+_NODE_IMAGE = Path(__file__).parent / "node_image"
+_CLUSTER_NAME = f"pytest-{os.getpid()}"
 _START_SECONDS = 180
 
 
@@ -54,11 +55,7 @@ class KubeRay:
 def api_server() -> Iterator[Path]:
     """Bring up a real API server on ports of its own, whatever KUBECONFIG says; yields a kubeconfig's path."""
     options = ["--node"] if "KUBERAY_OPERATOR" in os.environ else []
-    name = f"pytest-{os.getpid()}"
-    with control_plane(name, _free_ports(3), *options) as kubectl:
-        archive = os.environ.get("KUBERAY_IMAGE_ARCHIVE")
-        if options and archive:
-            subprocess.run([CLUSTER, "load", archive], env=os.environ | {"CLUSTER_NAME": name}, check=True)
+    with control_plane(_CLUSTER_NAME, _free_ports(3), *options) as kubectl:
         yield kubectl.kubeconfig
 
 
@@ -82,8 +79,7 @@ def kuberay(api_server: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
         _apply_crds(kubectl)
         command = [operator, "-leader-election-namespace", "default", "-use-kubernetes-proxy"]
         volume = {"name": "applications", "hostPath": {"path": str(_APPLICATIONS)}}
-        image = os.environ.get("KUBERAY_IMAGE", "")
-        played = KubeRay("kuberay", logs, image, "/test-applications", (volume,))
+        played = KubeRay("kuberay", logs, _load_engine_image(), "/test-applications", (volume,))
     else:
         command = kuberay_command(kubectl, engine_python())
         played = KubeRay("kuberay-standin", logs, "none", str(_APPLICATIONS))
@@ -92,6 +88,15 @@ def kuberay(api_server: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
             "KubeRay's CRDs", lambda: _served(kubectl) or None, seconds=_START_SECONDS, check=check
         )  # without them a test's first apply would fail
         yield played
+
+
+def _load_engine_image() -> str:
+    """Build the engine image, load it into the node and return its name."""
+    environment = os.environ | {"CLUSTER_NAME": _CLUSTER_NAME}
+    result = subprocess.run([_NODE_IMAGE], env=environment, stdout=subprocess.PIPE, text=True, check=False)
+    if result.returncode:
+        pytest.fail(f"{_NODE_IMAGE} failed with exit code {result.returncode}", pytrace=False)
+    return result.stdout.strip().splitlines()[-1]
 
 
 def _served(kubectl: Kubectl) -> bool:
