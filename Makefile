@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup engine control-plane demo demo-check demo-down test test-fast test-unit test-integration \
+.PHONY: help setup engine control-plane node-parts demo demo-check demo-down test test-fast test-unit test-integration \
 	test-e2e lint format generate lock clean
 
 PYTHON ?= python3
@@ -30,6 +30,10 @@ engine: setup ## Create the engine's environment (Ray, and vLLM on CPU) in the u
 control-plane: ## Build kube-apiserver and its companions in the user's cache, once; KUBEBUILDER_ASSETS saves it
 	@tests/harness/cluster build
 
+node-parts: setup ## Build what a one-node cluster and its engine image need, once: 25 GB (root only)
+	@tests/harness/cluster build --node
+	@tests/harness/node_image --no-load >/dev/null
+
 ##@ See it run
 
 demo: setup engine control-plane ## From a model file to an answer on this machine; stays up until Ctrl-C
@@ -53,7 +57,7 @@ test-unit: setup ## Unit tests
 test-integration: setup control-plane ## Tests against a real kube-apiserver and etcd
 	$(BIN)/pytest tests/integration
 
-test-e2e: setup engine control-plane ## Tests with real Ray and vLLM on CPU
+test-e2e: setup engine control-plane $(if $(KUBERAY_OPERATOR),node-parts) ## Tests with real Ray and vLLM on CPU
 	$(BIN)/pytest tests/e2e
 
 lint: setup ## Style, types and layers
