@@ -113,9 +113,9 @@ def served(
         stack.enter_context(program("kubectl-proxy", kubectl.start_proxy(port), logs))
         url = f"http://127.0.0.1:{port}/api/v1/namespaces/{namespace}/services/{NAME}:http/proxy/v1"
         # On its way through the API server a key would be taken for a Kubernetes token.
-        keyless: Any = {"Authorization": openai.Omit()}
+        keyless = openai.DefaultHttpxClient(event_hooks={"request": [_without_key]})
         client = stack.enter_context(
-            openai.OpenAI(base_url=url, api_key="none", default_headers=keyless, max_retries=0)
+            openai.OpenAI(base_url=url, api_key="none", http_client=keyless, max_retries=0)
         )
         served = Served(kubectl, namespace, client)
         kubectl("create", "namespace", namespace)
@@ -125,6 +125,10 @@ def served(
         served.wait_until_ready(1, READY_SECONDS)
         yield served
         everything_goes_with_the_model(served)
+
+
+def _without_key(request: Any) -> None:
+    del request.headers["Authorization"]
 
 
 def configuration(folder: Path, kuberay: KubeRay) -> Path:
