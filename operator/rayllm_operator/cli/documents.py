@@ -9,8 +9,8 @@ from typing import Any
 
 import click
 
-from rayllm_operator.cli import yaml_dialect
 from rayllm_operator.cli.reports import Report
+from rayllm_operator.render import yaml_dialect
 
 STANDARD_INPUT = "-"
 _SUFFIXES = {".yaml", ".yml", ".json"}
