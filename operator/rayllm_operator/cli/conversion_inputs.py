@@ -16,7 +16,7 @@ from rayllm_operator.convert.manifest import Conversion, name_of
 from rayllm_operator.convert.notes import Kind, Note
 from rayllm_operator.convert.recognise import FileReference, Found, LLMConfigPiece, RegistryPiece, find_models
 from rayllm_operator.convert.registry_file import convert_registry_file
-from rayllm_operator.convert.tree import Source, TreeError, split
+from rayllm_operator.convert.source import Source, TreeError, split
 
 
 @dataclass(frozen=True)

@@ -15,24 +15,24 @@ _ADVICE = (
 )
 
 
-def settle_differences(draft: Draft, *, had_default_kwargs: bool) -> None:
+def settle_differences(draft: Draft, *, older: bool) -> None:
     """Rewrite what meant something else, and note what now differs.
 
     Parameters
     ----------
     draft
         The file, in the keys of RayLLM 0.3 or later.
-    had_default_kwargs
-        Whether generate_kwargs and token ids as stops worked, as they did before RayLLM 0.3.
+    older
+        Whether the file is from before RayLLM 0.3, where generate_kwargs and token ids as stops worked.
     """
     _chat(draft)
-    _deployment(draft)
+    _deployment(draft, older=older)
     if not draft.mapping("scaling_config"):
         message = "RayLLM refused a file without it; here a replica is one worker with 1 GPU and 1 CPU"
         draft.note(Kind.DIFFERS, ("scaling_config",), message)
-    _stops(draft, were_token_ids=had_default_kwargs)
+    _stops(draft, were_token_ids=older)
     kwargs = draft.mapping(*_GENERATION, "generate_kwargs")
-    if kwargs and not had_default_kwargs:
+    if kwargs and not older:
         message = "are now defaults that a request overrides, as documented; RayLLM 0.3 to 0.5 lost them"
         draft.note(Kind.DIFFERS, (*_GENERATION, "generate_kwargs"), message)
     if kwargs.get("do_sample") is False and kwargs.get("temperature") != 0:
@@ -60,7 +60,7 @@ def _chat(draft: Draft) -> None:
         draft.rewrite(_FORMAT, "disabled", "disabled")
 
 
-def _deployment(draft: Draft) -> None:
+def _deployment(draft: Draft, *, older: bool) -> None:
     deployment = draft.mapping("deployment_config")
     if not deployment:
         message = "RayLLM did not start without it; here one replica runs, whose own actor asks for 1 CPU"
@@ -69,6 +69,8 @@ def _deployment(draft: Draft) -> None:
     if not isinstance(deployment.get("ray_actor_options"), dict):
         message = "RayLLM did not start without it; here the replica actor asks for 1 CPU"
         draft.note(Kind.DIFFERS, ("deployment_config", "ray_actor_options"), message)
+    if older:
+        return
     if deployment.get("autoscaling_config") is None:
         message = (
             "is left out: RayLLM ran 1 to 10 replicas with a target of 10 requests; here one replica runs"

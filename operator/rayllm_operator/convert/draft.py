@@ -5,7 +5,6 @@ and must give the value; where it does not, or where a change could not be made 
 written anew from the value, and the comments go to its head.
 """
 
-import json
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -13,26 +12,17 @@ import yaml
 
 from rayllm_operator.convert.comments import comments
 from rayllm_operator.convert.edits import CannotEditError, Edits
+from rayllm_operator.convert.meaning import canonical, literal, read_by_kubectl, read_by_rayllm
 from rayllm_operator.convert.notes import Kind, Note
-from rayllm_operator.convert.tree import Entry, Path, Source, Tree, TreeError, entry_line, key_text, parse
-from rayllm_operator.render.yaml_dialect import DialectError, load_all
+from rayllm_operator.convert.source import Source
+from rayllm_operator.convert.tree import Entry, Path, Tree, entry_line, key_text, parse
 from rayllm_operator.render.yaml_text import to_yaml
 
-_WIDTH = 1_000_000
 _SECRET = "(a secret, not copied)"  # noqa: S105 (that it is none is the point)
-_UNREADABLE = "not what was meant"
 
 
 class CannotWriteError(Exception):
     """A value that no YAML text can give to kubectl."""
-
-
-def literal(value: Any) -> str:
-    """Return a scalar as YAML in which PyYAML and kubectl see the same, text in quotes."""
-    if isinstance(value, str):
-        dumped = yaml.dump(value, default_style='"', width=_WIDTH, allow_unicode=True)
-        return str(dumped).rstrip("\n")
-    return to_yaml([value]).removeprefix("- ").rstrip("\n")
 
 
 class Draft:
@@ -227,11 +217,11 @@ class Draft:
         CannotWriteError
             The value holds what JSON does not: an infinite number, say.
         """
-        return self._text(_read_by_kubectl)[0]
+        return self._text(read_by_kubectl)[0]
 
     def source(self) -> Source:
         """Return the changed file, whose lines still know where they come from."""
-        text, origins = self._text(_read_by_rayllm)
+        text, origins = self._text(read_by_rayllm)
         source = self.tree.source
         if origins is None:
             lines, changed = self.lines(), parse(Source(source.label, text))
@@ -245,37 +235,21 @@ class Draft:
 
     def _text(self, read: Callable[[str], Any]) -> tuple[str, list[int] | None]:
         """Return the text, and of each of its lines the one it comes from, unless it was written anew."""
-        meant = _canonical(self.data)
+        meant = canonical(self.data)
         if self._edits is not None:
             lines = self._edits.apply()
             text = "".join(f"{line}\n" for line, _ in lines)
-            if _canonical(read(text)) == meant:
+            if canonical(read(text)) == meant:
                 return text, [origin for _, origin in lines]
         head = [*comments(self.tree), *self._left_out]
         text = "".join(f"{line}\n" for line in head) + to_yaml(self.data)
-        if _canonical(read(text)) != meant:
+        if canonical(read(text)) != meant:
             raise CannotWriteError("holds a value that kubectl cannot read as RayLLM did")
         return text, None
 
 
 def _said(reason: str) -> str:
     return f"Not converted ({reason}):"
-
-
-def _read_by_kubectl(text: str) -> Any:
-    try:
-        documents = list(load_all(text))
-    except DialectError:
-        return _UNREADABLE
-    return documents[0].data if len(documents) == 1 and not documents[0].duplicates else _UNREADABLE
-
-
-def _read_by_rayllm(text: str) -> Any:
-    try:
-        tree = parse(Source("", text))
-    except TreeError:
-        return _UNREADABLE
-    return _UNREADABLE if tree.duplicates else tree.data
 
 
 def _items(value: Any) -> Iterable[tuple[Any, Any]]:
@@ -292,17 +266,3 @@ def _key(entry: Entry) -> yaml.ScalarNode:
 
 def _plain_key(name: str) -> str:
     return to_yaml({name: 0}).removesuffix(": 0\n")
-
-
-def _canonical(value: Any) -> str:
-    """Return JSON in which equal values look equal, and null or an empty mapping like nothing at all."""
-    return json.dumps(_plain(value), sort_keys=True)
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        plain = {key: _plain(inner) for key, inner in value.items()}
-        return {key: inner for key, inner in plain.items() if inner not in (None, {})}
-    if isinstance(value, list):
-        return [_plain(inner) for inner in value]
-    return int(value) if isinstance(value, float) and value.is_integer() else value

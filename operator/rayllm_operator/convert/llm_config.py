@@ -11,11 +11,14 @@ from rayllm_operator.api.registry import AutoscalingConfig, RayActorOptions
 from rayllm_operator.convert.comments import comments
 from rayllm_operator.convert.manifest import Conversion
 from rayllm_operator.convert.notes import Kind, Note
-from rayllm_operator.convert.tree import Path, Source, Tree, key_text, parse
+from rayllm_operator.convert.source import Source
+from rayllm_operator.convert.tree import Path, Tree, key_text, parse
 from rayllm_operator.render.yaml_text import to_yaml
 
 _OWN = "rayllm_engine"
 _SECTIONS = ("deployment_config", "engine_config", "scaling_config")
+_ANONYMOUS = "s3://anonymous@"
+"""How Ray is told to ask for no signature."""
 _LARGEST_AUTO = 100
 """Ray's max_replicas where num_replicas is ``auto``."""
 
@@ -84,6 +87,9 @@ class _Reading:
             if not uri.startswith(("s3://", "gs://")):
                 self._note(Kind.ERROR, path, f"must be in s3:// or gs://, seen {uri!r}")
             mirror = "gcs_mirror_config" if uri.startswith("gs://") else "s3_mirror_config"
+            if uri.startswith(_ANONYMOUS):
+                model_source |= {"bucket_uri": uri.replace(_ANONYMOUS, "s3://", 1)}
+                model_source |= {"s3_sync_args": ["--no-sign-request"]}
             self._put(("engine_config", mirror), model_source, path)
         elif model_source is not None and model_source != self._spec["engine_config"].get("model_id"):
             self._put(("engine_config", "hf_model_id"), model_source, path)

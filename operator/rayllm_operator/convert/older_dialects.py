@@ -5,7 +5,8 @@ RayLLM 0.2 ran Hugging Face's text-generation-inference (``type: TextGenerationI
 """
 
 from rayllm_operator.api.generation import template_fields
-from rayllm_operator.convert.draft import Draft, literal
+from rayllm_operator.convert.draft import Draft
+from rayllm_operator.convert.meaning import literal
 from rayllm_operator.convert.notes import Kind
 from rayllm_operator.convert.tree import Path
 
@@ -150,8 +151,10 @@ def _initializer_kwargs(draft: Draft, path: Path) -> dict[str, object]:
 def _prompt_format(draft: Draft, path: Path) -> None:
     """Turn the one string of RayLLM 0.1 into a format that gives the same text for one message."""
     text = draft.value(*path)
-    if not isinstance(text, str) or not text:
+    if not draft.has(*path) or not isinstance(text, str | None):
         return
+    # Without a format the prompt was the message itself.
+    text = text or "{instruction}"
     try:
         fields = {field for _, field in template_fields(text)}
     except ValueError as error:

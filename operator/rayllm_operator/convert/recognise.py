@@ -8,7 +8,8 @@ import yaml
 
 from rayllm_operator.api import meta
 from rayllm_operator.convert.notes import Kind, Note
-from rayllm_operator.convert.tree import Path, Source, Tree, TreeError, key_text, parse, split
+from rayllm_operator.convert.source import Source, TreeError, split
+from rayllm_operator.convert.tree import Path, Tree, key_text, parse
 from rayllm_operator.render.yaml_text import to_yaml
 
 _MODEL_ARGUMENTS = ("models", "embedding_models", "trtllm_models", "model", "args")
@@ -167,6 +168,11 @@ def _find_entry(tree: Tree, path: Path, entry: Any, application: dict[str, Any])
     elif isinstance(entry, dict) and holds_llm_config:
         deployments = application.get("deployments")
         yield LLMConfigPiece(_piece(tree, path), tuple(deployments if isinstance(deployments, list) else ()))
+    elif isinstance(entry, dict) and all(isinstance(value, str) for value in entry.values()):
+        # RayLLM 0.2's router: model ids, and the files of the applications beside it.
+        for model_id, file in entry.items():
+            place = (tree.source.label, tree.line((*path, model_id)), key_text((*path, model_id)))
+            yield FileReference(file, holds_llm_config, *place)
     else:
         yield from _find(tree, path, entry)
 

@@ -6,7 +6,8 @@ from rayllm_operator.convert.manifest import Conversion
 from rayllm_operator.convert.notes import Kind, Note
 from rayllm_operator.convert.older_dialects import is_older, modernise
 from rayllm_operator.convert.sections import walk_sections
-from rayllm_operator.convert.tree import Source, Tree, key_text, parse
+from rayllm_operator.convert.source import Source
+from rayllm_operator.convert.tree import Tree, key_text, parse
 
 
 def convert_registry_file(source: Source, *, last_key_wins: bool) -> Conversion:
@@ -37,7 +38,7 @@ def convert_registry_file(source: Source, *, last_key_wins: bool) -> Conversion:
         draft = Draft(parse(draft.source()))
     elif notes:
         draft = Draft(parse(draft.source()))
-    settle_differences(draft, had_default_kwargs=older)
+    settle_differences(draft, older=older)
     walk_sections(draft)
     return _conversion(draft, notes)
 

@@ -14,7 +14,8 @@ from pydantic import BaseModel
 
 from rayllm_operator.api.llm_model import LLMModelSpec
 from rayllm_operator.convert.coercions import coerced, item_type, models_of
-from rayllm_operator.convert.draft import Draft, literal
+from rayllm_operator.convert.draft import Draft
+from rayllm_operator.convert.meaning import literal
 from rayllm_operator.convert.notes import Kind
 from rayllm_operator.convert.tree import Path
 from rayllm_operator.render.yaml_dialect import DialectError, plain_scalar
