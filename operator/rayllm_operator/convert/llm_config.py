@@ -162,7 +162,7 @@ class _Reading:
             ("deployment_config", "max_ongoing_requests"), ("deployment_config", "max_ongoing_requests")
         )
         config = self._spec["deployment_config"].get("autoscaling_config")
-        if config and config.get("max_replicas", 1) > 1 and "target_ongoing_requests" not in config:
+        if config and _scales(config) and "target_ongoing_requests" not in config:
             message = "target_ongoing_requests is left out: Ray never adds replicas then, here it is 1"
             self._note(Kind.DIFFERS, ("deployment_config", "autoscaling_config"), message)
 
@@ -224,6 +224,11 @@ class _Reading:
         if not rest:
             return []
         return ["# Not converted (it has no equal):", *(f"# {line}" for line in to_yaml(rest).splitlines())]
+
+
+def _scales(config: dict[str, Any]) -> bool:
+    lowest, highest = config.get("min_replicas", 1), config.get("max_replicas", 1)
+    return bool(lowest != highest)
 
 
 def _leaves(value: Any, path: Path) -> list[Path]:

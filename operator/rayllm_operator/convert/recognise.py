@@ -1,7 +1,7 @@
 """Finds the models in a document, whatever of RayLLM's, Ray Serve's or KubeRay's files it is."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import yaml
@@ -118,7 +118,9 @@ def _find_in_manifest(tree: Tree, path: Path, data: dict[str, Any]) -> Iterator[
 def _find_in_text(tree: Tree, path: Path, text: str) -> Iterator[Found]:
     try:
         for source in _text_sources(tree, path, text):
-            yield from find_models(source)
+            for found in find_models(source):
+                # The file around it has a name of its own.
+                yield replace(found, is_whole=False) if isinstance(found, RegistryPiece) else found
     except TreeError as error:
         yield Note(Kind.ERROR, tree.source.label, error.line, key_text(path), str(error))
 

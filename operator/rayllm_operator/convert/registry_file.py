@@ -45,7 +45,7 @@ def convert_registry_file(source: Source, *, last_key_wins: bool) -> Conversion:
 
 def _conversion(draft: Draft, notes: list[Note]) -> Conversion:
     text = ""
-    if not any(note.kind is Kind.ERROR for note in draft.notes):
+    if not any(note.kind is Kind.ERROR for note in (*notes, *draft.notes)):
         try:
             text = draft.text()
         except CannotWriteError as error:
