@@ -21,9 +21,9 @@ From standard input the name comes from `engine_config.model_id`.
 
 A finding is one line, `file:line: key: sentence`, or `file:line:column: sentence` where the file is not YAML.
 Warnings say `warning:` after the place, and do not change the exit code. `convert` says `to do:`, `differs:`,
-`renamed:`, `rewritten:` and `not converted:` there, and prints a table on a terminal. `validate -o json` prints
-`{"findings": [{"file", "line", "column", "key", "severity", "message"}], "summary": {"objects", "skipped",
-"errors", "warnings"}}`.
+`renamed:`, `rewritten:` and `not converted:` there, and prints a table on a terminal. `validate -o json`
+prints `{"findings": [{"file", "line", "column", "key", "severity", "message"}], "summary": {"objects",
+"skipped", "errors", "warnings"}}`.
 """
 
 

@@ -1,7 +1,7 @@
 """A model as plain ray.serve.llm files, which run without this project: the way out.
 
 What Ray has no words for is named by :mod:`rayllm_operator.render.left_behind`. Source of
-what Ray 2.60 and vLLM 0.29 take: ``LLMConfig``, ``LLMServingArgs``, and vLLM's ``override_generation_config``.
+what they take: ``LLMConfig`` and ``LLMServingArgs`` of Ray 2.60, ``override_generation_config`` of vLLM 0.29.
 """
 
 from collections.abc import Mapping, Sequence
