@@ -20,6 +20,7 @@ _COUNTED = {
     Kind.ERROR: ("error", "errors"),
     Kind.ACTION: ("thing to do", "things to do"),
     Kind.DIFFERS: ("difference", "differences"),
+    Kind.COMMENTED: ("key not converted", "keys not converted"),
     Kind.WARNING: ("warning", "warnings"),
 }
 

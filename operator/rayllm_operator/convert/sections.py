@@ -106,7 +106,7 @@ def _scalar(draft: Draft, annotation: Any, path: Path) -> None:
     meant = coerced(annotation, value)
     if meant == value and isinstance(meant, bool) == isinstance(value, bool):
         return
-    draft.note(Kind.REWRITTEN, path, f"written as {meant!r}: RayLLM read {value!r} as that")
+    draft.note(Kind.REWRITTEN, path, f"written as {literal(meant)}: RayLLM read {value!r} as that")
     draft.set_value(path, meant)
 
 
@@ -125,9 +125,14 @@ def _spell_for_kubectl(draft: Draft) -> None:
             draft.note(Kind.ERROR, path, f"is {value}, a number that Kubernetes cannot hold")
         elif seen != value or isinstance(seen, bool) != isinstance(value, bool):
             if value == written:
-                message = f"written as {literal(value)}: kubectl would read {entry.value.value!r} as {seen!r}"
+                read = f"kubectl would read {entry.value.value!r} as {_shown(seen)}"
+                message = f"written as {literal(value)}: {read}"
                 draft.note(Kind.REWRITTEN, path, message)
             draft.rewrite(path, value)
+
+
+def _shown(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else repr(value)
 
 
 def _kubectl_reads(draft: Draft, node: yaml.Node, written: Any) -> Any:
