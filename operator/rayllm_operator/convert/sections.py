@@ -104,10 +104,8 @@ def _field(draft: Draft, annotation: Any, path: Path) -> None:
 def _scalar(draft: Draft, annotation: Any, path: Path) -> None:
     value = draft.value(*path)
     meant = coerced(annotation, value)
-    if meant == value and isinstance(meant, bool) == isinstance(value, bool):
-        return
-    draft.note(Kind.REWRITTEN, path, f"written as {literal(meant)}: RayLLM read {value!r} as that")
-    draft.set_value(path, meant)
+    if not _same(meant, value):
+        draft.set_value(path, meant)
 
 
 def _spell_for_kubectl(draft: Draft) -> None:
@@ -123,12 +121,17 @@ def _spell_for_kubectl(draft: Draft) -> None:
         value, seen = draft.value(*path), _kubectl_reads(draft, entry.value, written)
         if isinstance(value, float) and not math.isfinite(value):
             draft.note(Kind.ERROR, path, f"is {value}, a number that Kubernetes cannot hold")
-        elif seen != value or isinstance(seen, bool) != isinstance(value, bool):
-            if value == written:
-                read = f"kubectl would read {entry.value.value!r} as {_shown(seen)}"
-                message = f"written as {literal(value)}: {read}"
-                draft.note(Kind.REWRITTEN, path, message)
+        elif not _same(seen, value):
+            reason = f"RayLLM read {written!r} as that"
+            if _same(value, written):
+                reason = f"kubectl would read {entry.value.value!r} as {_shown(seen)}"
+            draft.note(Kind.REWRITTEN, path, f"written as {literal(value)}: {reason}")
             draft.rewrite(path, value)
+
+
+def _same(one: Any, other: Any) -> bool:
+    """Tell whether two scalars are equal; a boolean equals no number."""
+    return bool(one == other) and isinstance(one, bool) == isinstance(other, bool)
 
 
 def _shown(value: Any) -> str:

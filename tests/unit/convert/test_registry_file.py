@@ -238,3 +238,9 @@ def test_a_token_in_a_runtime_environment_is_left_out_and_never_copied() -> None
         assert "hf_abc" not in conversion.spec_text + "".join(said(conversion))
         assert "HF_TOKEN" in conversion.spec_text
         assert any("huggingFaceToken" in line for line in said(conversion, Kind.ACTION))
+
+
+def test_what_kubectl_reads_as_rayllm_did_is_not_touched() -> None:
+    text = "enabled: n\nscaling_config:\n  num_gpus_per_worker: 1e-1\n  num_workers: 2.0\n"
+    assert convert(text).spec_text == text
+    assert said(convert(text), Kind.REWRITTEN) == []
