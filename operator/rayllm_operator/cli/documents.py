@@ -9,8 +9,8 @@ from typing import Any
 
 import click
 
-from rayllm_operator.cli import yaml_dialect
 from rayllm_operator.cli.reports import Report
+from rayllm_operator.render import yaml_dialect
 
 STANDARD_INPUT = "-"
 _SUFFIXES = {".yaml", ".yml", ".json"}
@@ -54,15 +54,21 @@ def read_documents(paths: Iterable[str]) -> tuple[list[Document], list[Report]]:
     documents: list[Document] = []
     reports: list[Report] = []
     for path in paths:
-        for source, content in _contents(path):
+        for source, content in read_contents(path):
             found, problems = _parse(source, content)
             documents += found
             reports += problems
     return documents, reports
 
 
-def _contents(path: str) -> list[tuple[str, bytes]]:
-    """Return the sources under a path with their content, sorted by name."""
+def read_contents(path: str) -> list[tuple[str, bytes]]:
+    """Return the sources under a path with their content, sorted by name.
+
+    Raises
+    ------
+    UnreadableInputError
+        The path does not exist or cannot be read, or is a directory without YAML.
+    """
     if path == STANDARD_INPUT:
         return [("<stdin>", sys.stdin.buffer.read())]
     try:
@@ -89,7 +95,7 @@ def _parse(source: str, content: bytes) -> tuple[list[Document], list[Report]]:
     documents: list[Document] = []
     reports: list[Report] = []
     try:
-        for value in yaml_dialect.load_all(_without_tabs_of_json(text)):
+        for value in yaml_dialect.load_all(without_tabs_of_json(text)):
             documents += [] if value.data is None else [Document(source, value.data, value.lines)]
             reports += [_duplicate(source, duplicate) for duplicate in value.duplicates]
     except yaml_dialect.DialectError as error:
@@ -102,7 +108,7 @@ def _duplicate(source: str, duplicate: yaml_dialect.DuplicateKey) -> Report:
     return Report(source, duplicate.line, yaml_dialect.key_text(duplicate.path), message)
 
 
-def _without_tabs_of_json(text: str) -> str:
+def without_tabs_of_json(text: str) -> str:
     """Return a JSON text with its tabs as spaces, which YAML's scanner insists on; other text unchanged."""
     if "\t" not in text or not text.lstrip().startswith(("{", "[")):
         return text

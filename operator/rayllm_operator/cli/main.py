@@ -3,6 +3,7 @@
 import click
 
 from rayllm_operator import __version__
+from rayllm_operator.cli.convert import convert
 from rayllm_operator.cli.render import render
 from rayllm_operator.cli.run import run
 from rayllm_operator.cli.validate import validate
@@ -15,6 +16,7 @@ def main() -> None:
 
     \b
     Examples:
+      rayllm convert models/ --output manifests/
       rayllm validate model.yaml
       rayllm render model.yaml --pools pools.yaml
       rayllm run model.yaml
@@ -28,7 +30,7 @@ def main() -> None:
     """  # noqa: D301 (click keeps the lines after a backspace as they are)
 
 
-for command in (validate, render, run):
+for command in (convert, validate, render, run):
     main.add_command(command)
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from rayllm_operator.api.names import model_name, model_name_of_file
 from rayllm_operator.api.validation import parse_configuration, parse_model, parse_pool, validate_model_name
 from rayllm_operator.cli.documents import Document
 from rayllm_operator.cli.reports import Report
-from rayllm_operator.cli.yaml_dialect import Path
+from rayllm_operator.render.yaml_dialect import Path
 
 _KINDS = (meta.LLM_MODEL, meta.GPU_NODE_POOL, meta.OPERATOR_CONFIGURATION)
 _MANIFEST_KEYS = ("apiVersion", "kind", "metadata", "spec", "status")

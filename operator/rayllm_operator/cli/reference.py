@@ -9,8 +9,8 @@ _WIDTH = 100
 _HEAD = """\
 # The command line
 
-`make setup` puts `rayllm` into `.venv/bin`. `validate` and `render` need neither a cluster nor Ray; `run`
-needs Linux and the engine packages (`make engine`). This page is what `--help` prints
+`make setup` puts `rayllm` into `.venv/bin`. `convert`, `validate` and `render` need neither a cluster nor
+Ray; `run` needs Linux and the engine packages (`make engine`). This page is what `--help` prints
 (`make generate` writes it); a test holds it to that.
 
 A file is read as `kubectl` reads it: `y`, `yes` and `on` are true, `010` is eight, `1e-4` is a number, dates
@@ -20,9 +20,10 @@ a leading digit gets `m-`, and a name over 47 characters is cut and ends with a 
 From standard input the name comes from `engine_config.model_id`.
 
 A finding is one line, `file:line: key: sentence`, or `file:line:column: sentence` where the file is not YAML.
-Warnings say `warning:` after the place, and do not change the exit code. `validate -o json` prints
-`{"findings": [{"file", "line", "column", "key", "severity", "message"}], "summary": {"objects", "skipped",
-"errors", "warnings"}}`.
+Warnings say `warning:` after the place, and do not change the exit code. `convert` says `to do:`, `differs:`,
+`renamed:`, `rewritten:` and `not converted:` there, and prints a table on a terminal. `validate -o json`
+prints `{"findings": [{"file", "line", "column", "key", "severity", "message"}], "summary": {"objects",
+"skipped", "errors", "warnings"}}`.
 """
 
 

@@ -9,6 +9,7 @@ import click
 from rayllm_operator.cli import options
 from rayllm_operator.cli.documents import UnreadableInputError
 from rayllm_operator.cli.inputs import NO_POOLS_NOTE, Inputs, read_inputs
+from rayllm_operator.cli.plain_files import PLAIN_FORMATS, plain_files, plain_reports
 from rayllm_operator.cli.reports import has_errors, in_order
 from rayllm_operator.plan import ModelPlan
 from rayllm_operator.render import render_ray_service, render_service, to_yaml
@@ -19,9 +20,22 @@ from rayllm_operator.render import render_ray_service, render_service, to_yaml
 @options.pools
 @options.config
 @options.namespace
+@click.option(
+    "--format",
+    "file_format",
+    type=click.Choice(("operator", *PLAIN_FORMATS)),
+    default="operator",
+    show_default=True,
+    help="Whose files: the operator's, or plain ones of ray.serve.llm that run without it.",
+)
 @options.output("yaml", "json")
 def render(
-    file: str, pool_files: tuple[str, ...], config_file: str | None, namespace: str, output_format: str
+    file: str,
+    pool_files: tuple[str, ...],
+    config_file: str | None,
+    namespace: str,
+    file_format: str,
+    output_format: str,
 ) -> None:
     """Print the manifests that the operator would apply for the models of FILE.
 
@@ -30,10 +44,15 @@ def render(
     same bytes. Without pools, in FILE or by --pools, a model is planned against one pool that offers
     whatever it asks for.
 
+    The other formats are plain files of ray.serve.llm, the way out: llmconfig is an LLMConfig for each model,
+    serve a configuration for serve run and serve deploy, rayservice a RayService on Ray's own image. What
+    they cannot say is named on standard error; rayllm convert reads them back.
+
     \b
     Examples:
       rayllm render model.yaml --pools pools.yaml
       rayllm render model.yaml -o json | jq .items[0].spec.rayClusterConfig
+      rayllm render model.yaml --format serve > serve.yaml && serve run serve.yaml
 
     \b
     Exit codes:
@@ -43,15 +62,20 @@ def render(
     """  # noqa: D301 (click keeps the lines after a backspace as they are)
     inputs = read_inputs((file,), pool_files, config_file, namespace)
     refuse_errors(inputs, file)
-    if inputs.pools is None:
+    if inputs.pools is None and file_format not in ("llmconfig", "serve"):
         click.echo(f"note: {NO_POOLS_NOTE}", err=True)
-    items = [
-        manifest
-        for planned in inputs.models
-        if planned.result.plan is not None
-        for manifest in manifests(planned.result.plan)
-    ]
+    if file_format == "operator":
+        items = [manifest for plan in plans_of(inputs) for manifest in manifests(plan)]
+    else:
+        for report in in_order(plain_reports(inputs, file_format)):
+            click.echo(report, err=True)
+        items = plain_files(inputs, file_format)
     click.echo(_as_json(items) if output_format == "json" else _as_yaml(items), nl=False)
+
+
+def plans_of(inputs: Inputs) -> list[ModelPlan]:
+    """Return the plans of all models that have one."""
+    return [planned.result.plan for planned in inputs.models if planned.result.plan is not None]
 
 
 def manifests(plan: ModelPlan) -> list[dict[str, Any]]:
@@ -81,4 +105,7 @@ def _as_yaml(items: Sequence[dict[str, Any]]) -> str:
 
 
 def _as_json(items: Sequence[dict[str, Any]]) -> str:
+    if not all("kind" in item for item in items):
+        # Ray's files are no Kubernetes objects, which a List could hold.
+        return json.dumps(items[0] if len(items) == 1 else items, indent=2) + "\n"
     return json.dumps({"apiVersion": "v1", "kind": "List", "items": items}, indent=2) + "\n"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import yaml
 
-from rayllm_operator.cli.yaml_dialect import load_all
+from rayllm_operator.render.yaml_dialect import load_all
 from tests.unit.cli.conftest import POOL, REGISTRY_FILE, Call, manifest, write
 
 

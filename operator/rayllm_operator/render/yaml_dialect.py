@@ -25,8 +25,10 @@ _FIRST_EXPONENTIAL = 1e21
 """From here on Go writes a float's JSON with an exponent, below it as a whole number."""
 _FIRST_INEXACT = 2**64
 """From here on Go reads a whole number as a float."""
-_MOST_NODES = 200_000
+MOST_NODES = 200_000
 """Values in one document, aliases followed: more is an attack or an accident."""
+
+_NOWHERE = yaml.Mark("", 0, 0, 0, "", 0)
 
 
 class _Resolver(yaml.resolver.BaseResolver):
@@ -109,6 +111,18 @@ def load_all(text: str) -> Iterator[Value]:
         raise DialectError("the document is nested too deeply", 1, 1) from None
 
 
+def plain_scalar(text: str) -> Any:
+    """Return what kubectl reads where this text stands without quotes.
+
+    Raises
+    ------
+    DialectError
+        It is a number that JSON cannot hold.
+    """
+    tag = _Composer("").resolve(yaml.ScalarNode, text, (True, False))  # type: ignore[no-untyped-call]
+    return _scalar(yaml.ScalarNode(tag, text, _NOWHERE, _NOWHERE))
+
+
 def _unreadable(error: yaml.MarkedYAMLError) -> DialectError:
     mark = error.problem_mark or error.context_mark
     problem = (error.problem or error.context or "it cannot be read").removesuffix(".")
@@ -131,8 +145,8 @@ class _Construction:
 
     def _construct(self, node: yaml.Node, path: Path) -> Any:
         self._nodes += 1
-        if self._nodes > _MOST_NODES:
-            raise _error(node, f"the document holds more than {_MOST_NODES} values; use fewer aliases")
+        if self._nodes > MOST_NODES:
+            raise _error(node, f"the document holds more than {MOST_NODES} values; use fewer aliases")
         if isinstance(node, yaml.ScalarNode):
             return _scalar(node)
         if id(node) in self._open:

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rayllm_operator.cli.yaml_dialect import DialectError, load_all
 from rayllm_operator.render import to_yaml
+from rayllm_operator.render.yaml_dialect import DialectError, load_all
 
 KUBECTL = [
     # What sigs.k8s.io/yaml 1.6, which kubectl uses, made of each of these values.

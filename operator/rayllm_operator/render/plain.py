@@ -1,0 +1,124 @@
+"""A model as plain ray.serve.llm files, which run without this project: the way out.
+
+What Ray has no words for is named by :mod:`rayllm_operator.render.left_behind`. Source of
+what they take: ``LLMConfig`` and ``LLMServingArgs`` of Ray 2.60, ``override_generation_config`` of vLLM 0.29.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from rayllm_operator.api import meta
+from rayllm_operator.api.llm_model import LLMModelSpec
+from rayllm_operator.api.registry import EngineConfig
+from rayllm_operator.plan import Intent, ModelPlan
+from rayllm_operator.render.left_behind import CONTRACT, NO_SIGNATURE, SERVER_DEFAULTS
+from rayllm_operator.render.manifests import Manifest
+from rayllm_operator.render.ray_service import render_ray_service
+from rayllm_operator.render.serve_config import APPLICATION_NAME, IMPORT_PATH, SERVE_PORT
+from rayllm_operator.render.yaml_text import to_yaml
+
+_OWN_IMAGE = "-rayllm"
+"""What the engine image's tag has after that of the stock image that it is made from."""
+_RESTARTED_AT = "RAYLLM_RESTARTED_AT"
+
+
+def plain_llm_config(plan: ModelPlan, spec: LLMModelSpec) -> Manifest:
+    """Return the LLMConfig of a model, which ``build_openai_app`` takes."""
+    config = _without(plan.application.llm_config, "server_cls")
+    config["model_loading_config"] = _model_loading(spec.engine_config)
+    config["engine_kwargs"] = _engine_kwargs(config["engine_kwargs"], spec)
+    config["deployment_config"] = {**config["deployment_config"], **_deployment(plan)}
+    config["experimental_configs"] = _without(config["experimental_configs"], CONTRACT)
+    environment = config.get("runtime_env") or {}
+    variables = _without(environment.get("env_vars") or {}, _RESTARTED_AT)
+    config["runtime_env"] = _without_empty({**environment, "env_vars": variables})
+    return _without_empty(config)
+
+
+def plain_serve_config(plans: Sequence[tuple[ModelPlan, LLMModelSpec]]) -> Manifest:
+    """Return the configuration for ``serve run`` and ``serve deploy``: one application for all the models."""
+    return {
+        "proxy_location": "EveryNode",
+        "http_options": {"host": "0.0.0.0", "port": SERVE_PORT},  # noqa: S104 (the pod's own address)
+        "applications": [
+            {
+                "name": APPLICATION_NAME,
+                "route_prefix": "/",
+                "import_path": IMPORT_PATH,
+                "args": {
+                    "llm_configs": [plain_llm_config(plan, spec) for plan, spec in plans],
+                    # On the head, where it takes no CPU of a worker.
+                    "ingress_deployment_config": dict(plans[0][0].application.ingress_deployment),
+                },
+            }
+        ],
+    }
+
+
+def plain_ray_service(plan: ModelPlan, spec: LLMModelSpec) -> Manifest:
+    """Return the RayService of a model, on Ray's own image and without labels of ours."""
+    engine = plan.engine.model_copy(update={"image": stock_image(plan)})
+    manifest = render_ray_service(replace(plan, engine=engine, intent=Intent.SERVE))
+    if manifest is None:
+        raise TypeError("a plan to serve renders to a RayService")
+    manifest["metadata"] = {"name": plan.name, "namespace": plan.namespace}
+    manifest["spec"]["serveConfigV2"] = to_yaml(plain_serve_config([(plan, spec)]))
+    cluster = manifest["spec"]["rayClusterConfig"]
+    for group in (cluster["headGroupSpec"], *cluster["workerGroupSpecs"]):
+        group["template"]["metadata"] = _without_our_labels(group["template"]["metadata"])
+    return manifest
+
+
+def stock_image(plan: ModelPlan) -> str:
+    """Return the image without our package; an image of the user's own stays."""
+    return plan.engine.image.removesuffix(_OWN_IMAGE)
+
+
+def _model_loading(engine: EngineConfig) -> Manifest:
+    loading: Manifest = {"model_id": engine.model_id, "model_source": engine.hf_model_id or engine.model_id}
+    mirror = engine.s3_mirror_config or engine.gcs_mirror_config
+    if mirror is not None and mirror.bucket_uri is not None:
+        files = [folder.model_dump() for folder in mirror.extra_files or ()]
+        loading["model_source"] = {"bucket_uri": _bucket(engine, mirror.bucket_uri), "extra_files": files}
+        loading["model_source"] = _without_empty(loading["model_source"])
+    if engine.tokenizer_id is not None:
+        loading["tokenizer_source"] = engine.tokenizer_id
+    return loading
+
+
+def _bucket(engine: EngineConfig, uri: str) -> str:
+    """Return the URI in Ray's spelling, in which a bucket that asks for no signature says so."""
+    s3 = engine.s3_mirror_config
+    anonymous = s3 is not None and NO_SIGNATURE in (s3.s3_sync_args or ())
+    return uri.replace("s3://", "s3://anonymous@", 1) if anonymous and "@" not in uri else uri
+
+
+def _engine_kwargs(arguments: Manifest, spec: LLMModelSpec) -> Manifest:
+    generation = spec.engine_config.generation
+    kwargs = (generation.generate_kwargs if generation else None) or {}
+    given = {name: value for name, value in kwargs.items() if value is not None}
+    defaults = {name: value for name, value in given.items() if name in SERVER_DEFAULTS}
+    if not defaults:
+        return dict(arguments)
+    own = arguments.get("override_generation_config") or {}
+    return {**arguments, "override_generation_config": {**own, **defaults}}
+
+
+def _deployment(plan: ModelPlan) -> Manifest:
+    (deployment,) = plan.application.deployments
+    return _without(deployment, "name")
+
+
+def _without(values: Mapping[str, Any], name: str) -> Manifest:
+    return {other: value for other, value in values.items() if other != name}
+
+
+def _without_empty(values: Manifest) -> Manifest:
+    return {name: value for name, value in values.items() if value not in ({}, [])}
+
+
+def _without_our_labels(metadata: Manifest) -> Manifest:
+    ours = f"{meta.GROUP}/"
+    labels = {name: value for name, value in metadata["labels"].items() if not name.startswith(ours)}
+    return _without_empty({**metadata, "labels": labels})

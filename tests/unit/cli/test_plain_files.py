@@ -1,0 +1,111 @@
+"""``rayllm render --format``: plain files of ray.serve.llm, and by name what they cannot say."""
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.unit.cli.conftest import POOL, REGISTRY_FILE, Call, manifest, write
+
+EVERYTHING = REGISTRY_FILE.replace(
+    "org/model\n",
+    "org/model\n  s3_mirror_config: {bucket_uri: s3://bucket/model, s3_sync_args: [--no-sign-request]}\n",
+).replace("  generation:\n", "  generation:\n    generate_kwargs: {temperature: 0.4, max_tokens: 9}\n") + (
+    "cluster_config:\n  huggingFaceToken: {secretName: hf}\n  env: [{name: A, value: b}]\n"
+)
+
+
+@pytest.mark.parametrize("file_format", ["llmconfig", "serve", "rayservice"])
+def test_nothing_of_ours_is_in_the_files(rayllm: Call, file_format: str) -> None:
+    restarted = manifest(EVERYTHING).replace(
+        "  name: model\n", '  name: model\n  annotations: {rayllm.dev/restartedAt: "now"}\n'
+    )
+    write(model__yaml=restarted, pools__yaml=POOL)
+    result = rayllm("render", "model.yaml", "--pools", "pools.yaml", "--format", file_format)
+    assert result.exit_code == 0
+    text = result.stdout.replace("/var/cache/rayllm", "").replace("/var/run/rayllm", "")
+    assert "rayllm" not in text.lower()
+
+
+def test_an_llm_config_stands_alone(rayllm: Call) -> None:
+    write(model__yaml=EVERYTHING)
+    result = rayllm("render", "model.yaml", "--format", "llmconfig")
+    config = yaml.safe_load(result.stdout)
+    assert config["model_loading_config"]["model_source"] == {"bucket_uri": "s3://anonymous@bucket/model"}
+    assert config["engine_kwargs"]["override_generation_config"] == {"temperature": 0.4}
+    assert config["deployment_config"]["autoscaling_config"]["target_ongoing_requests"] == 1.0
+    assert config["placement_group_config"]["bundle_per_worker"] == {
+        "CPU": 1,
+        "GPU": 1,
+        "accelerator_type_a10": 0.01,
+    }
+    assert json.loads(rayllm("render", "model.yaml", "--format", "llmconfig", "-o", "json").stdout) == config
+
+
+def test_what_is_left_behind_is_named_at_its_key(rayllm: Call) -> None:
+    write(model__yaml=EVERYTHING)
+    result = rayllm("render", "model.yaml", "--format", "serve")
+    warned = {line.split(": ")[2] for line in result.stderr.splitlines() if line.count(": ") > 2}
+    assert {
+        "engine_config.generation.stopping_sequences",
+        "engine_config.generation.generate_kwargs.max_tokens",
+        "engine_config.generation.prompt_format",
+        "engine_config.s3_mirror_config",
+        "cluster_config.huggingFaceToken",
+        "cluster_config.env",
+    } <= warned
+    assert "engine_config.generation.generate_kwargs.temperature" not in warned
+    assert "a replica takes requests before it has generated anything" in result.stderr
+
+
+def test_a_disabled_chat_is_named(rayllm: Call) -> None:
+    write(model__yaml="engine_config: {model_id: a, generation: {prompt_format: disabled}}\n")
+    result = rayllm("render", "model.yaml", "--format", "llmconfig")
+    assert "engine_config.generation.prompt_format: Ray cannot refuse chat" in result.stderr
+
+
+def test_a_ray_service_runs_rays_own_image_with_its_pods_secrets_and_variables(rayllm: Call) -> None:
+    write(model__yaml=EVERYTHING, pools__yaml=POOL)
+    result = rayllm("render", "model.yaml", "--pools", "pools.yaml", "--format", "rayservice")
+    service = yaml.safe_load(result.stdout)
+    assert service["metadata"] == {"name": "model", "namespace": "default"}
+    (group,) = service["spec"]["rayClusterConfig"]["workerGroupSpecs"]
+    (container,) = group["template"]["spec"]["containers"]
+    assert container["image"].startswith("rayproject/ray-llm:")
+    assert {"name": "A", "value": "b"} in container["env"]
+    assert "cluster_config.env" not in result.stderr
+    assert "model-serve-svc" in result.stderr
+
+
+def test_one_serve_configuration_holds_all_models(rayllm: Call) -> None:
+    other = REGISTRY_FILE.replace("org/model", "org/other")
+    write(models__yaml=f"{manifest()}---\n{manifest(other, name='other')}")
+    result = rayllm("render", "models.yaml", "--format", "serve")
+    (application,) = yaml.safe_load(result.stdout)["applications"]
+    ids = [config["model_loading_config"]["model_id"] for config in application["args"]["llm_configs"]]
+    assert ids == ["org/model", "org/other"]
+
+
+@pytest.mark.parametrize("file_format", ["llmconfig", "serve", "rayservice"])
+def test_every_format_is_read_back_to_the_same_model(rayllm: Call, file_format: str) -> None:
+    write(model__yaml=EVERYTHING)
+    Path("out.yaml").write_text(rayllm("render", "model.yaml", "--format", file_format).stdout)
+    back = rayllm("convert", "out.yaml", "-o", "back")
+    assert back.exit_code == 0, back.stderr
+    again = rayllm("render", "back/org--model.yaml", "--format", "llmconfig")
+    first = rayllm("render", "model.yaml", "--format", "llmconfig")
+    assert yaml.safe_load(again.stdout) == yaml.safe_load(first.stdout)
+
+
+def test_what_the_operator_renders_is_not_read_back(rayllm: Call) -> None:
+    write(model__yaml=REGISTRY_FILE)
+    Path("out.yaml").write_text(
+        rayllm("render", "model.yaml", "-o", "yaml").stdout.split("\n---\n")[0] + "\n"
+    )
+    result = rayllm("convert", "out.yaml")
+    assert result.exit_code == 1
+    assert (
+        "was rendered by rayllm for its own engine: use the LLMModel that it was rendered from"
+        in result.stderr
+    )
