@@ -55,6 +55,15 @@ NonNegativeCount = Annotated[int, BeforeValidator(_whole_number), Field(ge=0, le
 PositiveCount = Annotated[int, BeforeValidator(_whole_number), Field(ge=1, le=MAX_COUNT), _count_schema(1)]
 """A count of at least 1."""
 
+PositiveNumber = Annotated[float, Field(gt=0)]
+"""A number above 0."""
+
+NonNegativeNumber = Annotated[float, Field(ge=0)]
+"""A number that may be 0."""
+
+Resources = dict[str, NonNegativeNumber]
+"""Ray resource name to amount."""
+
 _QUANTITY = r"^[0-9]+(\.[0-9]+)?(m|k|M|G|T|P|Ki|Mi|Gi|Ti|Pi)?$"
 
 Quantity = Annotated[
