@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .PHONY: help setup engine control-plane demo demo-check demo-down test test-fast test-unit test-integration \
-	test-e2e lint format generate verify lock clean
+	test-e2e test-long engine-table lint format generate verify lock clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -56,6 +56,10 @@ test-integration: setup control-plane ## Tests against a real kube-apiserver and
 test-e2e: setup engine control-plane ## Tests with real Ray and vLLM on CPU
 	$(BIN)/pytest tests/e2e
 
+test-long: setup engine control-plane ## Property tests with 10,000 cases each: for the night
+	$(BIN)/pytest --hypothesis-profile=nightly --timeout=7200 -m "hypothesis or property" \
+		tests/unit tests/integration tests/e2e
+
 lint: setup verify ## Style, types and layers
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
@@ -70,6 +74,9 @@ format: setup ## Format the code
 
 generate: setup ## Write crds/ and the other generated files anew
 	$(BIN)/python -m rayllm_operator.api.generate crds
+
+engine-table: setup engine ## Write the table of the engine arguments of the engine environment's vLLM
+	"$$(tests/harness/engine_env)" -m rayllm_engine.arguments operator/rayllm_operator/plan/engine_tables
 
 verify: setup ## Fail if a generated file is not what the generator prints
 	@work=$$(mktemp -d); trap 'rm -rf "$$work"' EXIT; \

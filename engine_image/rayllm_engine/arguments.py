@@ -1,6 +1,6 @@
 """The table of all engine arguments that the installed vLLM takes.
 
-``python -m rayllm_engine.arguments [EARLIER TABLE...]`` prints it as JSON. The operator keeps one table for
+``python -m rayllm_engine.arguments DIR`` writes it (``make engine-table``). The operator keeps one table for
 each vLLM version that it supports (``plan/engine_tables``) and refuses names, types and words that are not in
 it; ray.serve.llm would refuse them too, but only when the application is built or a replica starts.
 """
@@ -96,13 +96,20 @@ def _default(field: dataclasses.Field[Any]) -> Any:
     return default
 
 
-def main() -> None:
-    """Print the table."""
-    parser = argparse.ArgumentParser(description="Print the table of the installed vLLM's engine arguments.")
-    parser.add_argument("earlier", nargs="*", type=Path, help="tables of earlier versions, for `since`")
-    table = argument_table(json.loads(path.read_text()) for path in parser.parse_args().earlier)
+def write_table(directory: Path) -> None:
+    """Write the table beside those of other versions, which tell since when an argument is known."""
+    tables = [json.loads(path.read_text()) for path in sorted(directory.glob("vllm-*.json"))]
+    table = argument_table(tables)
     rows = ",\n".join(f"  {json.dumps(row)}" for row in table["arguments"])
-    print(f'{{"vllm": "{table["vllm"]}", "arguments": [\n{rows}\n]}}')  # noqa: T201 (its output is its purpose)
+    text = f'{{"vllm": "{table["vllm"]}", "arguments": [\n{rows}\n]}}\n'
+    (directory / f"vllm-{table['vllm']}.json").write_text(text)
+
+
+def main() -> None:
+    """Write the table into the directory named on the command line."""
+    parser = argparse.ArgumentParser(description="Write the table of the installed vLLM's engine arguments.")
+    parser.add_argument("directory", type=Path, help="where the tables of all supported versions are")
+    write_table(parser.parse_args().directory)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,9 @@ from typing import Annotated, Any, NamedTuple, Protocol, TypeVar
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 from pydantic.alias_generators import to_camel
 
-_COMMON = ConfigDict(extra="forbid", strict=True, frozen=True, use_attribute_docstrings=True)
+_COMMON = ConfigDict(
+    extra="forbid", strict=True, frozen=True, use_attribute_docstrings=True, allow_inf_nan=False
+)
 
 
 class RegistrySection(BaseModel):

@@ -28,7 +28,7 @@ def plan_of(
 ) -> PlanResult:
     """Plan one model; where ``pools`` is None, against one that offers whatever the model asks for."""
     if pools is None:
-        known = _catch_all_pools(model.spec)
+        known = catch_all_pools(model.spec)
     else:
         known = tuple(Pool(pool.name, pool.spec) for pool in pools)
     return plan_model(
@@ -67,7 +67,7 @@ def shared_ids(models: Sequence[Model], namespace: str) -> list[Report]:
     return reports
 
 
-def _catch_all_pools(spec: LLMModelSpec) -> tuple[Pool, ...]:
+def catch_all_pools(spec: LLMModelSpec) -> tuple[Pool, ...]:
     """Return a pool that offers what the model asks for, under each name that the model asks for."""
     names = (spec.cluster_config and spec.cluster_config.pools) or [CATCH_ALL]
     bundles = replica_bundles(spec)

@@ -63,7 +63,7 @@ def test_the_replica_actor_shares_the_first_worker_s_bundle(
 
 def test_an_accelerator_type_of_the_actor_is_a_resource_that_pools_offer() -> None:
     """Serve does not count it for the placement group, so that as written no replica could ever start."""
-    spec = {"deployment_config": {"ray_actor_options": {"accelerator_type": "A10G"}}}
+    spec: dict[str, Any] = {"deployment_config": {"ray_actor_options": {"accelerator_type": "A10G"}}}
     offers = pool("a10", resources={"accelerator_type:A10G": 1})
 
     assert plan(pool("a10"), **spec).no_pool
@@ -71,6 +71,14 @@ def test_an_accelerator_type_of_the_actor_is_a_resource_that_pools_offer() -> No
     assert result.plan is not None, sentences(result)
     options = result.plan.application.llm_config["deployment_config"]["ray_actor_options"]
     assert options == {"num_cpus": 1, "resources": {"accelerator_type:A10G": 0.001}}
+
+
+def test_a_pod_with_less_memory_than_the_actor_reserves_does_not_do() -> None:
+    result = plan(pool("a10"), deployment_config={"ray_actor_options": {"memory": 64 * 1024**3}})
+
+    assert sentences(result) == [
+        "scaling_config: no pool can hold a replica (a10: ray_actor_options.memory asks for 64Gi; a pod has 45Gi)"
+    ]
 
 
 @pytest.mark.parametrize(
