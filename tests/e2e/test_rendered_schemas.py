@@ -71,15 +71,20 @@ def test_any_valid_spec_loads_and_asks_for_what_was_planned(python: Path) -> Non
 
         for (spec, _), outcome in zip(served, outcomes, strict=True):
             assert "error" not in outcome, (outcome["error"], spec)
-            model = parsed(spec)
-            assert outcome["strategy"] == placement_strategy(model)
-            assert [without_zeros(bundle) for bundle in outcome["bundles"]] == [
-                {name: float(amount) for name, amount in bundle.items()} for bundle in replica_bundles(model)
-            ], spec
-            has_gpus = bool(total_of(replica_bundles(model)).get(GPU))
-            if (model.scaling_config is None) or model.scaling_config.num_workers != 0:
-                continue
-            assert outcome["executor"] == ("ray" if has_gpus else "mp"), spec
+            check_request(spec, outcome)
+
+
+def check_request(spec: dict[str, Any], outcome: dict[str, Any]) -> None:
+    """Check that Ray asks for the planned bundles, and that an engine without workers runs where its GPU is."""
+    model = parsed(spec)
+    bundles = [{name: float(amount) for name, amount in bundle.items()} for bundle in replica_bundles(model)]
+    assert outcome["strategy"] == placement_strategy(model)
+    assert len(outcome["bundles"]) == len(bundles), spec
+    for asked, planned_bundle in zip(outcome["bundles"], bundles, strict=True):
+        assert without_zeros(asked) == pytest.approx(planned_bundle), spec
+    if model.scaling_config is not None and model.scaling_config.num_workers == 0:
+        executor = "ray" if total_of(replica_bundles(model)).get(GPU) else "mp"
+        assert outcome["executor"] == executor, spec
 
 
 def without_zeros(bundle: dict[str, float]) -> dict[str, float]:

@@ -76,9 +76,17 @@ class RayllmApi:
     def install(self) -> None:
         """Apply the files of crds/ and wait until the API server acts on them."""
         self.kubectl.apply(CRDS)
-        kinds = ("crd/llmmodels.rayllm.dev", "crd/gpunodepools.rayllm.dev")
-        self.kubectl("wait", "--for=condition=Established", f"--timeout={_SECONDS}s", *kinds)
+        wait_until("the established CRDs", lambda: self._is_established() or None, seconds=_SECONDS)
         self.wait_for_policy()
+
+    def _is_established(self) -> bool:
+        """Tell whether the API server serves both kinds; `kubectl wait` fails on a CRD without conditions yet."""
+        crds = self.kubectl.json("get", "crd", "llmmodels.rayllm.dev", "gpunodepools.rayllm.dev")["items"]
+        conditions = [crd.get("status", {}).get("conditions") or () for crd in crds]
+        return all(
+            any((each["type"], each["status"]) == ("Established", "True") for each in of_one)
+            for of_one in conditions
+        )
 
     def wait_for_policy(self) -> None:
         """Wait until unknown keys are refused: a policy is in force some moments after its creation."""
