@@ -61,7 +61,7 @@ def _llm_config(spec: LLMModelSpec, engine: SupportedEngine, restarted_at: str) 
     runtime_env = dict(spec.engine_config.runtime_env or {})
     if restarted_at:
         # Serve replaces replicas when their environment changes: that is what a restart is.
-        runtime_env["env_vars"] = {**runtime_env.get("env_vars", {}), "RAYLLM_RESTARTED_AT": restarted_at}
+        runtime_env["env_vars"] = {**(runtime_env.get("env_vars") or {}), "RAYLLM_RESTARTED_AT": restarted_at}
     if runtime_env:
         config["runtime_env"] = runtime_env
     return config

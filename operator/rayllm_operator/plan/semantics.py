@@ -5,12 +5,14 @@ from rayllm_operator.api.findings import Finding, Severity
 from rayllm_operator.api.llm_model import LLMModelSpec
 from rayllm_operator.plan.engine_types import keys_of_another_engine
 from rayllm_operator.plan.ineffective_keys import from_gcs, ineffective_keys
+from rayllm_operator.plan.runtime_envs import check_runtime_envs
 
 
 def check_semantics(spec: LLMModelSpec) -> list[Finding]:
     """Return errors for what today's engine cannot do, and warnings for what has no effect."""
     return [
         *_unsupported(spec),
+        *check_runtime_envs(spec),
         *keys_of_another_engine(spec),
         *ineffective_keys(spec),
         *_not_yet(spec),
@@ -41,9 +43,6 @@ def _unsupported(spec: LLMModelSpec) -> list[Finding]:
             f"is {engine.model_id!r}; ':' separates LoRA adapters in ray.serve.llm: choose an id without it"
         )
         findings.append(Finding(("engine_config", "model_id"), message))
-    for name in sorted({*TOKEN_VARIABLES} & {*(engine.runtime_env or {}).get("env_vars", {})}):
-        message = "would be shown by Ray's dashboard; name the Secret in cluster_config.huggingFaceToken"
-        findings.append(Finding(("engine_config", "runtime_env", "env_vars", name), message))
     return findings
 
 

@@ -1,5 +1,6 @@
 """Keys of registry files that mean something else today, or nothing, and what is said about them."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -105,6 +106,37 @@ def test_a_key_without_an_effect_is_accepted_and_named(spec: dict[str, Any], sen
 
     assert result.plan is not None, sentences(result)
     assert [(str(finding), finding.severity) for finding in result.findings] == [(sentence, Severity.WARNING)]
+
+
+RUNTIME_ENVS = [
+    (("engine_config", "runtime_env"), lambda env: {"engine_config": {"model_id": "m", "runtime_env": env}}),
+    (
+        ("deployment_config", "ray_actor_options", "runtime_env"),
+        lambda env: {"deployment_config": {"ray_actor_options": {"runtime_env": env}}},
+    ),
+]
+
+
+@pytest.mark.parametrize(("path", "spec"), RUNTIME_ENVS, ids=["engine", "actor"])
+@pytest.mark.parametrize(
+    ("env_vars", "sentence"),
+    [
+        (
+            {"HF_TOKEN": "secret"},
+            "env_vars.HF_TOKEN: would be shown by Ray's dashboard; name the Secret in "
+            "cluster_config.huggingFaceToken",
+        ),
+        ({"A": 1}, "env_vars.A: must be text, seen 1; write it in quotes"),
+        (["A=1"], "env_vars: must be a mapping, seen ['A=1']"),
+        (None, None),
+    ],
+)
+def test_variables_of_a_runtime_environment_are_text_and_no_secrets(
+    path: tuple[str, ...], spec: Callable[[Any], dict[str, Any]], env_vars: Any, sentence: str | None
+) -> None:
+    result = plan(pool("a10"), **spec({"env_vars": env_vars}))
+
+    assert sentences(result) == ([f"{'.'.join(path)}.{sentence}"] if sentence else [])
 
 
 def test_an_embedding_engine_pools_and_has_rayllm_s_defaults() -> None:
