@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .PHONY: help setup engine control-plane node-parts demo demo-check demo-down test test-fast test-unit test-integration \
-	test-e2e lint format generate lock clean
+	test-e2e test-long engine-table lint format generate lock clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -60,6 +60,10 @@ test-integration: setup control-plane ## Tests against a real kube-apiserver and
 test-e2e: setup engine control-plane $(if $(KUBERAY_OPERATOR),node-parts) ## Tests with real Ray and vLLM on CPU
 	$(BIN)/pytest tests/e2e
 
+test-long: setup engine control-plane ## Property tests with 10,000 cases each: for the night
+	$(BIN)/pytest --hypothesis-profile=nightly --timeout=7200 -m "hypothesis or property" \
+		tests/unit tests/integration tests/e2e
+
 lint: setup ## Style, types and layers
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
@@ -75,6 +79,9 @@ format: setup ## Format the code
 generate: setup ## Write crds/ and docs/cli.md anew; tests hold both to their generators
 	$(BIN)/python -m rayllm_operator.api.generate crds
 	$(BIN)/python -m rayllm_operator.cli.reference >docs/cli.md
+
+engine-table: setup engine ## Write the table of the engine arguments of the engine environment's vLLM
+	"$$(tests/harness/engine_env)" -m rayllm_engine.arguments operator/rayllm_operator/plan/engine_tables
 
 lock: setup ## Compile the locks anew
 	UV=$(BIN)/uv requirements/compile

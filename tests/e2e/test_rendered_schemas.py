@@ -3,16 +3,23 @@
 import json
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from rayllm_operator.plan.application import deployment_name
-from rayllm_operator.plan.engine_arguments import known_arguments
-from rayllm_operator.plan.placement import CPU, GPU
+from rayllm_operator.plan.placement import CPU, GPU, placement_strategy, replica_bundles, total_of
+from rayllm_operator.render import render_ray_service
 from tests.harness.local_stack import CHECKOUT, engine_python
+from tests.strategies.documents import batch, batch_size
+from tests.strategies.planned import parsed, planned
+from tests.strategies.specs import specs
 from tests.unit.render.test_ray_service import pool, ray_service
 
 pytestmark = pytest.mark.e2e
+
+CASES_AT_ONCE = 1000
+"""Configurations that one process loads: enough to make its start cheap, few enough to name what failed."""
 
 
 @pytest.fixture(scope="module")
@@ -20,18 +27,25 @@ def python() -> Path:
     return engine_python()
 
 
-def test_ray_and_vllm_accept_every_example(python: Path) -> None:
-    manifests = [ray_service("mpt-7b-instruct", pool("a10")), ray_service("tiny-llama", pool("cpu"))]
+def loaded(python: Path, serve_configs: list[str]) -> list[dict[str, Any]]:
+    """Return what Ray's and vLLM's own classes make of Serve configurations, or why they refuse one."""
     script = CHECKOUT / "tests" / "e2e" / "check_schemas.py"
     result = subprocess.run(
         [str(python), str(script)],
-        input=json.dumps([manifest["spec"]["serveConfigV2"] for manifest in manifests]),
+        input=json.dumps(serve_configs),
         capture_output=True,
         text=True,
         check=False,
     )
     assert result.returncode == 0, result.stderr[-2000:]
-    mpt, tiny = json.loads(result.stdout.splitlines()[-1])
+    outcomes = json.loads(result.stdout.splitlines()[-1])
+    assert isinstance(outcomes, list)
+    return outcomes
+
+
+def test_ray_and_vllm_accept_every_example(python: Path) -> None:
+    manifests = [ray_service("mpt-7b-instruct", pool("a10")), ray_service("tiny-llama", pool("cpu"))]
+    mpt, tiny = loaded(python, [manifest["spec"]["serveConfigV2"] for manifest in manifests])
     assert mpt == {
         "deployments": [deployment_name("mosaicml/mpt-7b-instruct")],
         "model_id": "mosaicml/mpt-7b-instruct",
@@ -39,14 +53,40 @@ def test_ray_and_vllm_accept_every_example(python: Path) -> None:
         "bundles": [{CPU: 5, GPU: 1, "accelerator_type_a10": 0.01, "accelerator_type_cpu": 0.01}],
         "strategy": "PACK",
         "max_model_len": 2048,
+        "executor": "ray",
     }
     assert tiny["bundles"] == [{CPU: 1, GPU: 0, "cpu_pool": 0.01, "accelerator_type_cpu": 0.01}]
 
 
-def test_the_committed_table_is_what_the_installed_vllm_takes(python: Path) -> None:
-    command = [str(python), "-m", "rayllm_engine.arguments"]
-    result = subprocess.run(command, capture_output=True, text=True, check=True)
-    installed = {line for line in result.stdout.splitlines() if line.isidentifier()}
-    version_command = [str(python), "-c", "import vllm; print(vllm.__version__)"]
-    version = subprocess.run(version_command, capture_output=True, text=True, check=True).stdout.split()[-1]
-    assert known_arguments(version.split("+")[0]) == installed
+@pytest.mark.property
+def test_any_valid_spec_loads_and_asks_for_what_was_planned(python: Path) -> None:
+    cases = [spec for spec in batch(specs(), batch_size()) if spec.get("enabled") is not False]
+    for start in range(0, len(cases), CASES_AT_ONCE):
+        served = [
+            (spec, manifest)
+            for spec in cases[start : start + CASES_AT_ONCE]
+            if (manifest := render_ray_service(planned(spec))) is not None
+        ]
+        outcomes = loaded(python, [manifest["spec"]["serveConfigV2"] for _, manifest in served])
+
+        for (spec, _), outcome in zip(served, outcomes, strict=True):
+            assert "error" not in outcome, (outcome["error"], spec)
+            check_request(spec, outcome)
+
+
+def check_request(spec: dict[str, Any], outcome: dict[str, Any]) -> None:
+    """Check that Ray asks for the planned bundles, and that an engine without workers runs where its GPU is."""
+    model = parsed(spec)
+    bundles = [{name: float(amount) for name, amount in bundle.items()} for bundle in replica_bundles(model)]
+    assert outcome["strategy"] == placement_strategy(model)
+    assert len(outcome["bundles"]) == len(bundles), spec
+    for asked, planned_bundle in zip(outcome["bundles"], bundles, strict=True):
+        assert without_zeros(asked) == pytest.approx(planned_bundle), spec
+    if model.scaling_config is not None and model.scaling_config.num_workers == 0:
+        executor = "ray" if total_of(replica_bundles(model)).get(GPU) else "mp"
+        assert outcome["executor"] == executor, spec
+
+
+def without_zeros(bundle: dict[str, float]) -> dict[str, float]:
+    """Leave out what Ray does not count, and the memory, which pods give and pools do not."""
+    return {name: amount for name, amount in bundle.items() if amount and name != "memory"}

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,8 +20,8 @@ from tests.harness.tiny_model import SENTENCE
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1800)]
 
 MODEL_FILE = CHECKOUT / "examples" / "models" / "tiny-llama.yaml"
-STOP = " and no opinions"
-"""The file's own stopping sequence."""
+ANSWER = SENTENCE.partition(" and no opinions")[0]
+"""Up to the file's own stopping sequence."""
 START_SECONDS = 900.0
 FAMILY = 10
 """Ray alone is more processes than that."""
@@ -54,10 +55,17 @@ class Run:
 
 @pytest.fixture
 def run(tmp_path: Path) -> Iterator[Run]:
+    with started(MODEL_FILE, tmp_path) as running:
+        yield running
+
+
+@contextmanager
+def started(file: Path, tmp_path: Path) -> Iterator[Run]:
+    """Run a file that names the tiny model."""
     python, mark = engine_python(), f"RAYLLM_TEST={uuid.uuid4()}"
     make_model(tmp_path / "models" / "tiny-llama", python)
     output, progress = tmp_path / "output", tmp_path / "progress"
-    command = [sys.executable, "-m", "rayllm_operator.cli.main", "run", str(MODEL_FILE)]
+    command = [sys.executable, "-m", "rayllm_operator.cli.main", "run", str(file)]
     command += ["--port", str(free_ports(1)[0]), "--model-volume", str(tmp_path / "models")]
     name, _, value = mark.partition("=")
     # Without SPT_NOENV the titles that Ray's processes give themselves would overwrite their environment.
@@ -71,7 +79,8 @@ def run(tmp_path: Path) -> Iterator[Run]:
         process.wait()
 
 
-def test_it_serves_until_ctrl_c_and_leaves_no_process(run: Run) -> None:
+def client_of(run: Run) -> OpenAI:
+    """Wait for the endpoint and return a client of it."""
     lines = wait_until(
         "the endpoint",
         lambda: run.output.read_text().splitlines() or None,
@@ -79,13 +88,36 @@ def test_it_serves_until_ctrl_c_and_leaves_no_process(run: Run) -> None:
         check=run.check,
     )
     assert lines[0].startswith("endpoint: http://127.0.0.1:")
-    client = OpenAI(base_url=lines[0].removeprefix("endpoint: "), api_key="none", max_retries=0)
+    return OpenAI(base_url=lines[0].removeprefix("endpoint: "), api_key="none", max_retries=0)
 
-    assert [model.id for model in client.models.list()] == ["rayllm/tiny-llama"]
+
+def answer_of(client: OpenAI) -> str | None:
+    """Return what the model says to a greeting."""
     answer = client.chat.completions.create(
         model="rayllm/tiny-llama", messages=[{"role": "user", "content": "Hello"}]
     )
-    assert answer.choices[0].message.content == SENTENCE.partition(STOP)[0]
+    return answer.choices[0].message.content
+
+
+def test_a_model_without_workers_answers_from_its_replica_actor(tmp_path: Path) -> None:
+    """RayLLM's num_workers 0: the actor's two CPUs are all that a replica has."""
+    file = tmp_path / "model.yaml"
+    text = (
+        MODEL_FILE.read_text()
+        .replace("num_workers: 1", "num_workers: 0")
+        .replace("num_cpus: 0", "num_cpus: 2")
+    )
+    file.write_text(text)
+
+    with started(file, tmp_path) as run:
+        assert answer_of(client_of(run)) == ANSWER
+
+
+def test_it_serves_until_ctrl_c_and_leaves_no_process(run: Run) -> None:
+    client = client_of(run)
+
+    assert [model.id for model in client.models.list()] == ["rayllm/tiny-llama"]
+    assert answer_of(client) == ANSWER
     wait_until(
         "the request being told",
         lambda: "POST /v1/chat/completions 200" in run.progress.read_text() or None,

@@ -10,7 +10,9 @@ from typing import Annotated, Any, NamedTuple, Protocol, TypeVar
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 from pydantic.alias_generators import to_camel
 
-_COMMON = ConfigDict(extra="forbid", strict=True, frozen=True, use_attribute_docstrings=True)
+_COMMON = ConfigDict(
+    extra="forbid", strict=True, frozen=True, use_attribute_docstrings=True, allow_inf_nan=False
+)
 
 
 class RegistrySection(BaseModel):
@@ -54,6 +56,15 @@ NonNegativeCount = Annotated[int, BeforeValidator(_whole_number), Field(ge=0, le
 
 PositiveCount = Annotated[int, BeforeValidator(_whole_number), Field(ge=1, le=MAX_COUNT), _count_schema(1)]
 """A count of at least 1."""
+
+PositiveNumber = Annotated[float, Field(gt=0)]
+"""A number above 0."""
+
+NonNegativeNumber = Annotated[float, Field(ge=0)]
+"""A number that may be 0."""
+
+Resources = dict[str, NonNegativeNumber]
+"""Ray resource name to amount."""
 
 _QUANTITY = r"^[0-9]+(\.[0-9]+)?(m|k|M|G|T|P|Ki|Mi|Gi|Ti|Pi)?$"
 

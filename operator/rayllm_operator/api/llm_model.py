@@ -3,7 +3,8 @@
 from rayllm_operator.api.base import KubernetesSection, NamedList, RegistrySection
 from rayllm_operator.api.cluster_config import ClusterConfig
 from rayllm_operator.api.conditions import Conditions
-from rayllm_operator.api.registry import DeploymentConfig, EngineConfig, MultiplexConfig, ScalingConfig
+from rayllm_operator.api.deployment_config import DeploymentConfig
+from rayllm_operator.api.registry import EngineConfig, MultiplexConfig, ScalingConfig
 
 
 class LLMModelSpec(RegistrySection):
@@ -19,6 +20,8 @@ class LLMModelSpec(RegistrySection):
     """The resources of one replica. Default: one worker with one GPU and one CPU."""
     multiplex_config: MultiplexConfig | None = None
     """LoRA multiplexing; not supported, and refused by name."""
+    standalone_function_calling_model: bool | None = None
+    """A key of RayLLM's later, closed versions. True is refused with what to use instead. Default false."""
     cluster_config: ClusterConfig | None = None
     """What only Kubernetes knows. Default: each field's own."""
 

@@ -1,4 +1,4 @@
-"""The three sections of a RayLLM registry file, key for key.
+"""``engine_config`` and ``scaling_config`` of a RayLLM registry file, key for key.
 
 The format is RayLLM v0.3.0's with what v0.4 and v0.5 added; keys that Ray Serve has since renamed are
 accepted in both spellings. A field's docstring states its unit and the value that applies when it is
@@ -15,154 +15,28 @@ from rayllm_operator.api.base import (
     Count,
     FreeMapping,
     NonNegativeCount,
+    NonNegativeNumber,
     PositiveCount,
     RegistrySection,
+    Resources,
     cel_rules,
 )
 from rayllm_operator.api.generation import GenerationConfig
 
 PlacementStrategy = Literal["PACK", "SPREAD", "STRICT_PACK", "STRICT_SPREAD"]
 EngineType = Literal["VLLMEngine", "EmbeddingEngine", "TRTLLMEngine"]
-PositiveNumber = Annotated[float, Field(gt=0)]
-NonNegativeNumber = Annotated[float, Field(ge=0)]
-Resources = dict[str, NonNegativeNumber]
+BucketUri = Annotated[str, Field(pattern="^(s3|gs)://.+")]
 
-RENAMED_KEYS = {
-    "target_num_ongoing_requests_per_replica": "target_ongoing_requests",
-    "upscale_smoothing_factor": "upscaling_factor",
-    "downscale_smoothing_factor": "downscaling_factor",
-    "max_concurrent_queries": "max_ongoing_requests",
-}
-"""RayLLM's name of a key and the one that Ray Serve uses today."""
-
-
-def _one_spelling_of(*renamed: str) -> list[CelRule]:
-    """Return what :func:`_refuse_both_spellings` says about these keys, for the API server."""
-    return [
-        CelRule(
-            f"!(has(self.{old}) && has(self.{RENAMED_KEYS[old]}))",
-            f"{old} and {RENAMED_KEYS[old]} are two names of one setting; keep one of them",
-        )
-        for old in renamed
-    ]
-
-
-_LOWEST = "(has(self.min_replicas) ? self.min_replicas : 1.0)"
-_HIGHEST = "(has(self.max_replicas) ? self.max_replicas : 1.0)"
-_BOUNDS = "max_replicas must be at least min_replicas (each is 1 where it is left out)"
-_INITIAL = "initial_replicas must lie between min_replicas and max_replicas (each is 1 where it is left out)"
-
-
-def _refuse_both_spellings(section: RegistrySection) -> None:
-    for old, new in RENAMED_KEYS.items():
-        if getattr(section, old, None) is not None and getattr(section, new, None) is not None:
-            raise ValueError(f"{old} and {new} are two names of one setting; keep one of them")
-
-
-class AutoscalingConfig(RegistrySection):
-    """How many replicas of the model run, by the number of requests they are answering."""
-
-    model_config = cel_rules(
-        *_one_spelling_of(
-            "target_num_ongoing_requests_per_replica",
-            "upscale_smoothing_factor",
-            "downscale_smoothing_factor",
-        ),
-        CelRule(f"{_HIGHEST} >= {_LOWEST}", _BOUNDS),
-        CelRule(
-            f"!has(self.initial_replicas) || {_HIGHEST} < {_LOWEST} || "
-            f"(self.initial_replicas >= {_LOWEST} && self.initial_replicas <= {_HIGHEST})",
-            _INITIAL,
-        ),
-    )
-
-    min_replicas: NonNegativeCount | None = None
-    """Fewest replicas; 0 lets the model sleep. Default 1."""
-    initial_replicas: NonNegativeCount | None = None
-    """Replicas at the first deployment. Default: min_replicas."""
-    max_replicas: PositiveCount | None = None
-    """Most replicas. Default 1."""
-    target_num_ongoing_requests_per_replica: PositiveNumber | None = None
-    """RayLLM's name of target_ongoing_requests. Default 1."""
-    target_ongoing_requests: PositiveNumber | None = None
-    """Requests in flight that one replica should have. Default 1, as RayLLM's."""
-    metrics_interval_s: PositiveNumber | None = None
-    """Seconds between two measurements. Default 10."""
-    look_back_period_s: PositiveNumber | None = None
-    """Seconds of measurements that a decision averages. Default 30."""
-    smoothing_factor: PositiveNumber | None = None
-    """Gain of both directions, without a unit. Default 1."""
-    upscale_smoothing_factor: PositiveNumber | None = None
-    """RayLLM's name of upscaling_factor. Default: smoothing_factor."""
-    downscale_smoothing_factor: PositiveNumber | None = None
-    """RayLLM's name of downscaling_factor. Default: smoothing_factor."""
-    upscaling_factor: PositiveNumber | None = None
-    """Gain when scaling up, without a unit. Default: smoothing_factor."""
-    downscaling_factor: PositiveNumber | None = None
-    """Gain when scaling down, without a unit. Default: smoothing_factor."""
-    downscale_delay_s: NonNegativeNumber | None = None
-    """Seconds of low load before a replica is removed. Default 600."""
-    downscale_to_zero_delay_s: NonNegativeNumber | None = None
-    """Seconds of no load before the last replica is removed. Default: downscale_delay_s."""
-    upscale_delay_s: NonNegativeNumber | None = None
-    """Seconds of high load before a replica is added. Default 30."""
-
-    @model_validator(mode="after")
-    def _consistent(self) -> Self:
-        _refuse_both_spellings(self)
-        lowest = 1 if self.min_replicas is None else self.min_replicas
-        highest = 1 if self.max_replicas is None else self.max_replicas
-        seen = f"seen min_replicas {lowest}, max_replicas {highest}"
-        if highest < lowest:
-            raise ValueError(f"{_BOUNDS}; {seen}")
-        if self.initial_replicas is not None and not lowest <= self.initial_replicas <= highest:
-            raise ValueError(f"{_INITIAL}; {seen}, initial_replicas {self.initial_replicas}")
-        return self
-
-
-class RayActorOptions(RegistrySection):
-    """What the replica's own actor asks of Ray; the engine's workers ask by scaling_config."""
-
-    num_cpus: NonNegativeNumber | None = None
-    """Ray CPUs of the replica actor. Default 1."""
-    num_gpus: NonNegativeNumber | None = None
-    """Ray GPUs of the replica actor itself. Default 0."""
-    memory: NonNegativeNumber | None = None
-    """Bytes of memory that Ray reserves for the replica actor. Default: none."""
-    resources: Resources | None = None
-    """Ray custom resources of the replica actor. They choose pools. Default: none."""
-    runtime_env: FreeMapping | None = None
-    """Ray runtime environment of the replica actor. Default: engine_config.runtime_env."""
-    accelerator_type: str | None = None
-    """Ray's own accelerator name, such as A10G. Default: none."""
-    label_selector: dict[str, str] | None = None
-    """Ray node labels that the replica actor asks for. Default: none."""
-
-
-class DeploymentConfig(RegistrySection):
-    """Ray Serve's settings of the model's deployment."""
-
-    model_config = cel_rules(*_one_spelling_of("max_concurrent_queries"))
-
-    autoscaling_config: AutoscalingConfig | None = None
-    """Bounds and speed of autoscaling. Absent as a whole: this project's own measured profile."""
-    max_concurrent_queries: PositiveCount | None = None
-    """RayLLM's name of max_ongoing_requests. Default: none."""
-    max_ongoing_requests: PositiveCount | None = None
-    """Requests that one replica takes at once. Default: as many as the engine accepts."""
-    ray_actor_options: RayActorOptions | None = None
-    """What the replica actor asks of Ray. Default: 1 CPU."""
-
-    @model_validator(mode="after")
-    def _consistent(self) -> Self:
-        _refuse_both_spellings(self)
-        return self
+ModelType = Literal[
+    "text-generation", "text-generation-finetuned", "embedding", "InflightFusedBatching", "InflightBatching"
+]
+"""What a model does; the last two are words of TRTLLMEngine, which has another key of this name."""
 
 
 class ExtraFiles(RegistrySection):
     """A folder of a bucket that is downloaded beside the model."""
 
-    bucket_uri: str
+    bucket_uri: BucketUri
     """URI of the folder, such as ``s3://bucket/folder``."""
     destination_path: str
     """Where it goes in the pod; ``~`` and environment variables are expanded."""
@@ -178,10 +52,11 @@ class AwsCredentials(RegistrySection):
 
 
 class S3MirrorConfig(RegistrySection):
-    """Loads the model from an S3 bucket instead of the Hugging Face Hub."""
+    """Loads the model from a bucket instead of the Hugging Face Hub."""
 
-    bucket_uri: str | None = None
-    """URI of the folder that holds the model's files, such as ``s3://bucket/folder``."""
+    bucket_uri: BucketUri | None = None
+    """URI of the folder that holds the model's files, such as ``s3://bucket/folder``; ``gs://`` works too.
+    Default: the Hugging Face Hub."""
     s3_sync_args: list[str] | None = None
     """Arguments in the manner of ``aws s3 sync``, such as ``--no-sign-request``. Default: none."""
     s3_aws_credentials: AwsCredentials | None = None
@@ -212,8 +87,8 @@ class EngineConfig(RegistrySection):
     model_id: Annotated[str, Field(min_length=1, max_length=256)]
     """The id that clients send as ``model``, by convention ``organization/model``."""
     type: EngineType | None = None
-    """The engine. Default VLLMEngine."""
-    model_type: Literal["text-generation", "text-generation-finetuned", "embedding"] | None = None
+    """The engine. EmbeddingEngine is vLLM too; TRTLLMEngine is not supported. Default VLLMEngine."""
+    model_type: ModelType | None = None
     """What the model does; information only. Default text-generation."""
     hf_model_id: str | None = None
     """Id on the Hugging Face Hub, or the absolute path of a directory in the pod. Default: model_id."""
@@ -226,7 +101,8 @@ class EngineConfig(RegistrySection):
     engine_kwargs: FreeMapping | None = None
     """Keyword arguments of vLLM's engine. Default: none."""
     max_total_tokens: PositiveCount | None = None
-    """Longest prompt and answer together, in tokens: vLLM's max_model_len. Default 2048."""
+    """Longest prompt and answer together, in tokens: vLLM's max_model_len. Default 2048, or 512 for an
+    EmbeddingEngine."""
     runtime_env: FreeMapping | None = None
     """Ray runtime environment of the engine. Default: none."""
     env_vars_to_propogate: list[str] | None = None
@@ -237,6 +113,26 @@ class EngineConfig(RegistrySection):
     """Load from Google Cloud Storage. Default: the Hugging Face Hub."""
     generation: GenerationConfig | None = None
     """Prompt format, stopping sequences and default sampling. Default: the tokenizer's own template."""
+    optimize: Literal["onnx"] | None = None
+    """EmbeddingEngine: accepted for old files; vLLM runs the model as it is, and it has no effect."""
+    max_batch_size: PositiveCount | None = None
+    """EmbeddingEngine: texts that are computed at once: vLLM's max_num_seqs. Default: vLLM's own."""
+    batch_wait_timeout_s: NonNegativeNumber | None = None
+    """EmbeddingEngine, seconds: accepted for old files; vLLM waits for no batch, and it has no effect."""
+    model_local_path: str | None = None
+    """TRTLLMEngine: a directory in the pod. VLLMEngine: use hf_model_id."""
+    scheduler_policy: str | None = None
+    """TRTLLMEngine: MAX_UTILIZATION or GUARANTEED_NO_EVICT. VLLMEngine: leave it out."""
+    logger_level: str | None = None
+    """TRTLLMEngine: VERBOSE, INFO, WARNING, ERROR or INTERNAL_ERROR. VLLMEngine: leave it out."""
+    max_num_sequences: Count | None = None
+    """TRTLLMEngine: sequences at once. VLLMEngine: use engine_kwargs.max_num_seqs."""
+    max_tokens_in_paged_kv_cache: Count | None = None
+    """TRTLLMEngine: tokens in the key-value cache. VLLMEngine: leave it out."""
+    kv_cache_free_gpu_mem_fraction: NonNegativeNumber | None = None
+    """TRTLLMEngine: share of GPU memory. VLLMEngine: use engine_kwargs.gpu_memory_utilization."""
+    enable_trt_overlap: bool | None = None
+    """TRTLLMEngine: overlap of batches. VLLMEngine: leave it out."""
 
     @model_validator(mode="after")
     def _one_mirror(self) -> Self:

@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, TypeVar, cast, get_args, get_origin
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
 from rayllm_operator.api.configuration import OperatorConfiguration
@@ -41,6 +41,8 @@ _SENTENCES = {
     "too_short": "must have at least {min_length} entries",
 }
 """What is said of pydantic's kinds of error, filled in from the error's context."""
+_UNQUOTED: dict[str, type] = {"int_type": int, "float_type": float, "bool_type": bool}
+"""The types that text may have been meant for."""
 
 
 def validate_model_name(name: str) -> list[Finding]:
@@ -105,8 +107,19 @@ def _message(model: type[BaseModel], path: tuple[str | int, ...], detail: ErrorD
     if kind == "value_error":
         return str(context["error"])
     if sentence := _SENTENCES.get(kind):
-        return f"{sentence.format(**context)}, seen {_shortened(seen)}"
+        return f"{sentence.format(**context)}, seen {_shortened(seen)}{_unquoted(kind, seen)}"
     return f"{detail['msg'][0].lower()}{detail['msg'][1:]}, seen {_shortened(seen)}"
+
+
+def _unquoted(kind: str, seen: object) -> str:
+    """Tell who wrote a number or a switch as text, which RayLLM took, that the quotes are one too many."""
+    if not isinstance(seen, str) or kind not in _UNQUOTED:
+        return ""
+    try:
+        TypeAdapter(_UNQUOTED[kind]).validate_python(seen)
+    except ValidationError:
+        return ""
+    return "; write it without quotes"
 
 
 def _shortened(value: object) -> str:

@@ -73,15 +73,18 @@ def visible_gpus() -> int:
 def _serve_config(plan: ModelPlan, host: str, port: int, model_volume: str | None) -> dict[str, Any]:
     config = copy.deepcopy(serve_config(plan))
     config["http_options"] = {"host": host, "port": port}
-    volume, loading = plan.cluster.model_volume, llm_config(config)["model_loading_config"]
+    volume, model = plan.cluster.model_volume, llm_config(config)
     if model_volume is None:
         return config
     if volume is None:
         raise CannotServeHereError("--model-volume is given, but the file has no cluster_config.modelVolume")
-    for key in ("model_source", "tokenizer_source"):
-        source = loading.get(key)
+    for section, key in (
+        (model["model_loading_config"], "model_source"),
+        (model["engine_kwargs"], "tokenizer"),
+    ):
+        source = section.get(key)
         if isinstance(source, str) and Path(source).is_relative_to(volume.mount_path):
-            loading[key] = str(Path(model_volume).resolve() / Path(source).relative_to(volume.mount_path))
+            section[key] = str(Path(model_volume).resolve() / Path(source).relative_to(volume.mount_path))
     return config
 
 

@@ -1,17 +1,17 @@
 """Plans the models of files as the operator would, against pools of files or a pool that stands for any."""
 
 import math
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
 from rayllm_operator.api.configuration import OperatorConfiguration
 from rayllm_operator.api.findings import Finding, Severity
 from rayllm_operator.api.gpu_node_pool import GPUNodePoolSpec
 from rayllm_operator.api.llm_model import LLMModelSpec
-from rayllm_operator.api.registry import RayActorOptions, ScalingConfig
 from rayllm_operator.cli.objects import Model, NamedPool
 from rayllm_operator.cli.reports import Report
 from rayllm_operator.plan import PlanRequest, PlanResult, Pool, plan_model
+from rayllm_operator.plan.placement import CPU, GPU, Amounts, replica_bundles, total_of
 
 CATCH_ALL = "any-pool"
 """Name of the pool that stands for any, and so of the worker group in what is rendered without pools."""
@@ -28,7 +28,7 @@ def plan_of(
 ) -> PlanResult:
     """Plan one model; where ``pools`` is None, against one that offers whatever the model asks for."""
     if pools is None:
-        known = _catch_all_pools(model.spec)
+        known = catch_all_pools(model.spec)
     else:
         known = tuple(Pool(pool.name, pool.spec) for pool in pools)
     return plan_model(
@@ -67,44 +67,29 @@ def shared_ids(models: Sequence[Model], namespace: str) -> list[Report]:
     return reports
 
 
-def _catch_all_pools(spec: LLMModelSpec) -> tuple[Pool, ...]:
+def catch_all_pools(spec: LLMModelSpec) -> tuple[Pool, ...]:
     """Return a pool that offers what the model asks for, under each name that the model asks for."""
     names = (spec.cluster_config and spec.cluster_config.pools) or [CATCH_ALL]
+    bundles = replica_bundles(spec)
     offer = GPUNodePoolSpec.model_validate(
-        {"resources": _custom_resources(spec), "node": _node(spec), "maxNodes": _CATCH_ALL_NODES}
+        {"resources": _custom_resources(bundles), "node": _node(bundles), "maxNodes": _CATCH_ALL_NODES}
     )
     return tuple(Pool(name, offer, is_catch_all=True) for name in dict.fromkeys(names))
 
 
-def _custom_resources(spec: LLMModelSpec) -> dict[str, int]:
+def _custom_resources(bundles: list[Amounts]) -> dict[str, int]:
     """Return the Ray custom resources of one replica, rounded up to the whole numbers that pools offer."""
-    asked: Counter[str] = Counter()
-    scaling = spec.scaling_config
-    for name, amount in ((scaling and scaling.resources_per_worker) or {}).items():
-        asked[name] += math.ceil(amount * _workers(spec))
-    actor = spec.deployment_config and spec.deployment_config.ray_actor_options
-    for name, amount in ((actor and actor.resources) or {}).items():
-        asked[name] += math.ceil(amount)
-    return dict(sorted(asked.items()))
-
-
-def _node(spec: LLMModelSpec) -> dict[str, object]:
-    scaling = spec.scaling_config or ScalingConfig()
-    actor = (spec.deployment_config and spec.deployment_config.ray_actor_options) or RayActorOptions()
-    gpus = _or_one(scaling.num_gpus_per_worker) * _workers(spec) + (actor.num_gpus or 0)
-    cpus = _or_one(scaling.num_cpus_per_worker) * _workers(spec) + _or_one(actor.num_cpus)
     return {
-        "gpus": max(CATCH_ALL_GPUS, math.ceil(gpus)),
-        "cpus": max(CATCH_ALL_CPUS, cpus),
-        "memory": CATCH_ALL_MEMORY,
+        name: math.ceil(amount)
+        for name, amount in sorted(total_of(bundles).items())
+        if name not in {CPU, GPU}
     }
 
 
-def _or_one(amount: float | None) -> float:
-    """Return an amount that is 1 where it is left out, as RayLLM's are."""
-    return 1.0 if amount is None else amount
-
-
-def _workers(spec: LLMModelSpec) -> int:
-    scaling = spec.scaling_config or ScalingConfig()
-    return 1 if scaling.num_workers is None else scaling.num_workers
+def _node(bundles: list[Amounts]) -> dict[str, object]:
+    total = total_of(bundles)
+    return {
+        "gpus": max(CATCH_ALL_GPUS, math.ceil(total.get(GPU, 0))),
+        "cpus": max(CATCH_ALL_CPUS, float(total.get(CPU, 0))),
+        "memory": CATCH_ALL_MEMORY,
+    }

@@ -7,7 +7,7 @@ What an LLMModel cannot say is reported and stays as a comment. Source of the de
 import copy
 from typing import Any
 
-from rayllm_operator.api.registry import AutoscalingConfig, RayActorOptions
+from rayllm_operator.api.deployment_config import AutoscalingConfig, RayActorOptions
 from rayllm_operator.convert.comments import comments
 from rayllm_operator.convert.manifest import Conversion
 from rayllm_operator.convert.notes import Kind, Note

@@ -8,13 +8,14 @@ deployment on (Ray 2.60, ``get_app_code_version``).
 from collections.abc import Sequence
 from typing import Any
 
+from rayllm_operator.api.configuration import SupportedEngine
 from rayllm_operator.api.generation import PromptFormat
 from rayllm_operator.api.llm_model import LLMModelSpec
 from rayllm_operator.api.registry import ExtraFiles
 from rayllm_operator.plan.autoscaling import autoscaling
 from rayllm_operator.plan.engine_arguments import engine_arguments
 from rayllm_operator.plan.model_plan import Application
-from rayllm_operator.plan.placement import actor_options, placement_group
+from rayllm_operator.plan.placement import placement_group, serve_actor_options
 
 ENGINE_CONTRACT_VERSION = 1
 """Version of ``experimental_configs.rayllm``; docs/engine-contract.md."""
@@ -26,10 +27,10 @@ _HEAD_ONLY = {"node:__internal_head__": 0.001}
 """Ray gives every head this resource, so that asking for a little of it puts an actor there."""
 
 
-def application(spec: LLMModelSpec, *, restarted_at: str) -> Application:
-    """Return the application of a model."""
+def application(spec: LLMModelSpec, engine: SupportedEngine, *, restarted_at: str) -> Application:
+    """Return the application of a model on an engine image."""
     return Application(
-        llm_config=_llm_config(spec, restarted_at),
+        llm_config=_llm_config(spec, engine, restarted_at),
         deployments=(_deployment(spec),),
         # The ingress sits on the head, where it answers while the model sleeps and takes no worker's CPU.
         ingress_class=INGRESS_CLASS,
@@ -47,20 +48,20 @@ def deployment_name(model_id: str) -> str:
     return f"{server}:{model_id.replace('/', '--').replace('.', '_')}"
 
 
-def _llm_config(spec: LLMModelSpec, restarted_at: str) -> dict[str, Any]:
+def _llm_config(spec: LLMModelSpec, engine: SupportedEngine, restarted_at: str) -> dict[str, Any]:
     config: dict[str, Any] = {
         "model_loading_config": _model_loading(spec),
         "llm_engine": "vLLM",
-        "engine_kwargs": engine_arguments(spec),
+        "engine_kwargs": engine_arguments(spec, engine),
         "placement_group_config": placement_group(spec),
-        "deployment_config": {"ray_actor_options": _actor_options(spec)},
+        "deployment_config": {"ray_actor_options": serve_actor_options(spec)},
         "server_cls": SERVER_CLASS,
         "experimental_configs": {"rayllm": _engine_contract(spec)},
     }
     runtime_env = dict(spec.engine_config.runtime_env or {})
     if restarted_at:
         # Serve replaces replicas when their environment changes: that is what a restart is.
-        runtime_env["env_vars"] = {**runtime_env.get("env_vars", {}), "RAYLLM_RESTARTED_AT": restarted_at}
+        runtime_env["env_vars"] = {**(runtime_env.get("env_vars") or {}), "RAYLLM_RESTARTED_AT": restarted_at}
     if runtime_env:
         config["runtime_env"] = runtime_env
     return config
@@ -77,8 +78,6 @@ def _model_loading(spec: LLMModelSpec) -> dict[str, Any]:
         }
     else:
         loading["model_source"] = engine.hf_model_id or engine.model_id
-    if engine.tokenizer_id is not None:
-        loading["tokenizer_source"] = engine.tokenizer_id
     return loading
 
 
@@ -87,12 +86,6 @@ def _extra_files(folders: Sequence[ExtraFiles]) -> dict[str, Any]:
         {"bucket_uri": folder.bucket_uri, "destination_path": folder.destination_path} for folder in folders
     ]
     return {"extra_files": files} if files else {}
-
-
-def _actor_options(spec: LLMModelSpec) -> dict[str, Any]:
-    options = actor_options(spec).model_dump(exclude_none=True)
-    # Written out because ray.serve.llm and Serve have different defaults for it.
-    return {"num_cpus": 1, **options}
 
 
 def _engine_contract(spec: LLMModelSpec) -> dict[str, Any]:

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import Any
 
+from rayllm_operator.api.deployment_config import AutoscalingConfig
 from rayllm_operator.api.llm_model import LLMModelSpec
-from rayllm_operator.api.registry import AutoscalingConfig
 
 _RAY_METRICS_INTERVAL = 10.0
 """Seconds: Ray's own default of metrics_interval_s, a deprecated key that is written only if it differs."""

@@ -8,12 +8,15 @@ from collections.abc import Mapping
 from fractions import Fraction
 from typing import Any
 
-from rayllm_operator.api.findings import Finding
+from rayllm_operator.api.deployment_config import RayActorOptions
 from rayllm_operator.api.llm_model import LLMModelSpec
-from rayllm_operator.api.registry import RayActorOptions, ScalingConfig
-from rayllm_operator.plan.engine_arguments import worker_count
+from rayllm_operator.api.registry import ScalingConfig
+from rayllm_operator.plan.engine_arguments import engine_size, worker_count
 
 CPU, GPU = "CPU", "GPU"
+
+_LABEL = 0.001
+"""How much of the resource of its accelerator type Ray asks for (``accelerator_type`` of an actor)."""
 
 Amounts = dict[str, Fraction]
 """Resource name to exact amount: 0.1 + 0.2 must equal 0.3 where pools are full to the brim."""
@@ -25,14 +28,21 @@ def exact(amount: float) -> Fraction:
 
 
 def worker_request(spec: LLMModelSpec) -> dict[str, float]:
-    """Return what one engine worker asks for, zeros left out: ``bundle_per_worker``."""
+    """Return what one engine worker asks for, zeros left out: ``bundle_per_worker``.
+
+    Without workers the engine runs in the replica actor, so what is left to ask for is the actor's GPUs: the
+    engine gets them from here, because ray.serve.llm looks for a GPU in this bundle only.
+    """
+    if worker_count(spec) == 0:
+        return _without_zeros({GPU: actor_options(spec).num_gpus or 0.0})
     scaling = spec.scaling_config or ScalingConfig()
-    request = {
-        CPU: 1.0 if scaling.num_cpus_per_worker is None else scaling.num_cpus_per_worker,
-        GPU: 1.0 if scaling.num_gpus_per_worker is None else scaling.num_gpus_per_worker,
-        **(scaling.resources_per_worker or {}),
-    }
-    return {name: _plain(amount) for name, amount in request.items() if amount}
+    return _without_zeros(
+        {
+            CPU: 1.0 if scaling.num_cpus_per_worker is None else scaling.num_cpus_per_worker,
+            GPU: 1.0 if scaling.num_gpus_per_worker is None else scaling.num_gpus_per_worker,
+            **(scaling.resources_per_worker or {}),
+        }
+    )
 
 
 def actor_options(spec: LLMModelSpec) -> RayActorOptions:
@@ -41,14 +51,41 @@ def actor_options(spec: LLMModelSpec) -> RayActorOptions:
     return (deployment and deployment.ray_actor_options) or RayActorOptions()
 
 
+def actor_resources(spec: LLMModelSpec) -> dict[str, float]:
+    """Return the custom resources of the replica's own actor, zeros left out.
+
+    Ray asks for a little of a resource of this name where an actor names its accelerator type. It is asked
+    for in so many words, because Serve would not count it for the replica's placement group.
+    """
+    options = actor_options(spec)
+    accelerator = {f"accelerator_type:{options.accelerator_type}": _LABEL} if options.accelerator_type else {}
+    return _without_zeros({**accelerator, **(options.resources or {})})
+
+
 def actor_request(spec: LLMModelSpec) -> dict[str, float]:
     """Return what the replica's own actor asks for, zeros left out."""
     options = actor_options(spec)
-    request = {
-        CPU: 1.0 if options.num_cpus is None else options.num_cpus,
-        GPU: options.num_gpus or 0.0,
-        **(options.resources or {}),
+    gpus = 0.0 if worker_count(spec) == 0 else options.num_gpus or 0.0
+    request = {CPU: 1.0 if options.num_cpus is None else options.num_cpus, GPU: gpus}
+    return {**_without_zeros(request), **actor_resources(spec)}
+
+
+def serve_actor_options(spec: LLMModelSpec) -> dict[str, Any]:
+    """Return ``ray_actor_options`` of the LLMConfig.
+
+    CPUs and GPUs are written out, because ray.serve.llm and Serve have different defaults for them.
+    """
+    options, request = actor_options(spec), actor_request(spec)
+    rest = options.model_dump(include={"memory", "runtime_env", "label_selector"}, exclude_none=True)
+    asked = {
+        "num_cpus": request.get(CPU, 0),
+        "num_gpus": request.get(GPU, 0),
+        "resources": actor_resources(spec),
     }
+    return {**{name: value for name, value in asked.items() if value or name == "num_cpus"}, **rest}
+
+
+def _without_zeros(request: Mapping[str, float]) -> dict[str, float]:
     return {name: _plain(amount) for name, amount in request.items() if amount}
 
 
@@ -59,7 +96,7 @@ def _plain(amount: float) -> float:
 def replica_bundles(spec: LLMModelSpec) -> list[Amounts]:
     """Return the bundles of one replica, the replica actor's request folded into the first."""
     worker = {name: exact(amount) for name, amount in worker_request(spec).items()}
-    bundles = [dict(worker) for _ in range(worker_count(spec))]
+    bundles = [dict(worker) for _ in range(engine_size(spec))]
     add(bundles[0], {name: exact(amount) for name, amount in actor_request(spec).items()})
     return bundles
 
@@ -86,21 +123,3 @@ def placement_strategy(spec: LLMModelSpec) -> str:
 def placement_group(spec: LLMModelSpec) -> dict[str, Any]:
     """Return ``placement_group_config`` of the LLMConfig."""
     return {"bundle_per_worker": worker_request(spec), "strategy": placement_strategy(spec)}
-
-
-def check_placement(spec: LLMModelSpec) -> list[Finding]:
-    """Refuse what Ray could never place."""
-    if worker_count(spec) == 0:
-        message = "is 0; today's engine needs a worker: write 1, and 0 GPUs for a model that runs on CPUs"
-        return [Finding(("scaling_config", "num_workers"), message)]
-    request = worker_request(spec)
-    if not (request.get(CPU) or request.get(GPU)):
-        message = "a worker asks for neither CPU nor GPU; give num_cpus_per_worker or num_gpus_per_worker"
-        return [Finding(("scaling_config",), message)]
-    gpus = request.get(GPU, 0)
-    if 0 < gpus < 1 and worker_count(spec) > 1:
-        message = (
-            f"is {gpus}; a part of a GPU works with one worker only, and num_workers is {worker_count(spec)}"
-        )
-        return [Finding(("scaling_config", "num_gpus_per_worker"), message)]
-    return []

@@ -7,7 +7,7 @@ from rayllm_operator.api.llm_model import LLMModelSpec
 from rayllm_operator.api.validation import validate_model_name
 from rayllm_operator.plan.application import application
 from rayllm_operator.plan.autoscaling import replica_bounds
-from rayllm_operator.plan.engine_arguments import check_engine_arguments
+from rayllm_operator.plan.engine_argument_checks import check_engine_arguments
 from rayllm_operator.plan.engines import choose_engine
 from rayllm_operator.plan.model_plan import (
     HeadGroup,
@@ -16,7 +16,8 @@ from rayllm_operator.plan.model_plan import (
     PlanRequest,
     PlanResult,
 )
-from rayllm_operator.plan.placement import CPU, GPU, check_placement, replica_bundles, total_of
+from rayllm_operator.plan.placement import CPU, GPU, replica_bundles, total_of
+from rayllm_operator.plan.placement_checks import check_placement
 from rayllm_operator.plan.pools import PoolSelection, select_pools
 from rayllm_operator.plan.quantities import canonical_quantity
 from rayllm_operator.plan.semantics import check_semantics
@@ -69,7 +70,7 @@ def _plan(request: PlanRequest, engine: SupportedEngine, selection: PoolSelectio
         intent=intent_of(spec),
         model_id=spec.engine_config.model_id,
         engine=engine,
-        application=application(spec, restarted_at=request.restarted_at),
+        application=application(spec, engine, restarted_at=request.restarted_at),
         head=_head(request),
         worker_groups=groups,
         retired_groups=retired_groups(groups, request.running),

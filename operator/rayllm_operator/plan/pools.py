@@ -12,11 +12,13 @@ from rayllm_operator.plan.placement import (
     CPU,
     GPU,
     Amounts,
+    actor_options,
     placement_strategy,
     replica_bundles,
     total_of,
 )
 from rayllm_operator.plan.pod_shape import DoesNotFitError, PodShape, offered_resources, shape_of
+from rayllm_operator.plan.quantities import memory_quantity
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,7 @@ def select_pools(spec: LLMModelSpec, pools: Sequence[Pool]) -> PoolSelection:
             continue
         try:
             shape = _match(bundles, strategy, pool)
+            _check_memory(spec, shape, pool)
         except DoesNotFitError as error:
             considered.append(ConsideredPool(pool.name, chosen=False, reason=str(error)))
         else:
@@ -93,6 +96,14 @@ def _match(bundles: list[Amounts], strategy: str, pool: Pool) -> PodShape:
             if name not in {CPU, GPU} and name not in offered:
                 raise DoesNotFitError(f"does not offer {name} {float(amount):g}")
     return shape_of(bundles, strategy, pool.spec)
+
+
+def _check_memory(spec: LLMModelSpec, shape: PodShape, pool: Pool) -> None:
+    """Refuse a pod with less memory than the replica actor reserves: Ray would never start it there."""
+    asked = Fraction(actor_options(spec).memory or 0)
+    if asked > shape.memory and not pool.is_catch_all:
+        wanted, has = memory_quantity(asked), memory_quantity(shape.memory)
+        raise DoesNotFitError(f"ray_actor_options.memory asks for {wanted}; a pod has {has}")
 
 
 def _unusable(pool: Pool) -> str:

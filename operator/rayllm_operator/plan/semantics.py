@@ -3,11 +3,21 @@
 from rayllm_operator.api.cluster_config import TOKEN_VARIABLES
 from rayllm_operator.api.findings import Finding, Severity
 from rayllm_operator.api.llm_model import LLMModelSpec
+from rayllm_operator.plan.engine_types import keys_of_another_engine
+from rayllm_operator.plan.ineffective_keys import from_gcs, ineffective_keys
+from rayllm_operator.plan.runtime_envs import check_runtime_envs
 
 
 def check_semantics(spec: LLMModelSpec) -> list[Finding]:
     """Return errors for what today's engine cannot do, and warnings for what has no effect."""
-    return [*_unsupported(spec), *_ineffective(spec), *_not_yet(spec), *_propagated(spec)]
+    return [
+        *_unsupported(spec),
+        *check_runtime_envs(spec),
+        *keys_of_another_engine(spec),
+        *ineffective_keys(spec),
+        *_not_yet(spec),
+        *_propagated(spec),
+    ]
 
 
 def _unsupported(spec: LLMModelSpec) -> list[Finding]:
@@ -17,34 +27,36 @@ def _unsupported(spec: LLMModelSpec) -> list[Finding]:
         message = "TRTLLMEngine is not supported; use VLLMEngine with the model's original weights"
         findings.append(Finding(("engine_config", "type"), message))
     if spec.multiplex_config is not None:
-        message = "is not supported; RayLLM never read it either: leave it out"
+        message = (
+            "is not supported, and RayLLM never read it: leave it out, and serve an adapter as a model of "
+            "its own, merged into its base model's weights"
+        )
         findings.append(Finding(("multiplex_config",), message))
+    if spec.standalone_function_calling_model:
+        message = (
+            "is not supported; leave out prompt_format, and write engine_kwargs.enable_auto_tool_choice: "
+            "true and engine_kwargs.tool_call_parser: the model's own template then offers the tools"
+        )
+        findings.append(Finding(("standalone_function_calling_model",), message))
     if ":" in engine.model_id:
         message = (
             f"is {engine.model_id!r}; ':' separates LoRA adapters in ray.serve.llm: choose an id without it"
         )
         findings.append(Finding(("engine_config", "model_id"), message))
-    for name in sorted({*TOKEN_VARIABLES} & {*(engine.runtime_env or {}).get("env_vars", {})}):
-        message = "would be shown by Ray's dashboard; name the Secret in cluster_config.huggingFaceToken"
-        findings.append(Finding(("engine_config", "runtime_env", "env_vars", name), message))
     return findings
-
-
-def _ineffective(spec: LLMModelSpec) -> list[Finding]:
-    if spec.scaling_config is None or spec.scaling_config.pg_timeout_s is None:
-        return []
-    message = "has no effect, and never had one in RayLLM: leave it out"
-    return [Finding(("scaling_config", "pg_timeout_s"), message, Severity.WARNING)]
 
 
 def _not_yet(spec: LLMModelSpec) -> list[Finding]:
     """Name the keys that are accepted and not carried out by this version."""
     mirror, upgrade = spec.engine_config.s3_mirror_config, None
+    from_s3 = not from_gcs(spec)
     if spec.cluster_config is not None:
         upgrade = spec.cluster_config.upgrade
     given = {
-        ("engine_config", "s3_mirror_config", "s3_sync_args"): mirror and mirror.s3_sync_args,
-        ("engine_config", "s3_mirror_config", "s3_aws_credentials"): mirror and mirror.s3_aws_credentials,
+        ("engine_config", "s3_mirror_config", "s3_sync_args"): from_s3 and mirror and mirror.s3_sync_args,
+        ("engine_config", "s3_mirror_config", "s3_aws_credentials"): (
+            from_s3 and mirror and mirror.s3_aws_credentials
+        ),
         ("cluster_config", "upgrade", "type"): upgrade and upgrade.type not in (None, "NewCluster"),
         ("cluster_config", "upgrade", "maxSurge"): upgrade and upgrade.max_surge,
         ("cluster_config", "upgrade", "readyTimeoutSeconds"): upgrade and upgrade.ready_timeout_seconds,

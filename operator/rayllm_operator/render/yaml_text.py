@@ -6,6 +6,9 @@ import yaml
 
 from rayllm_operator.render.kubectl_scalars import add_scalars
 
+_OTHER_LINE_ENDS = ("\r", "\x85", "\u2028", "\u2029")
+"""What YAML 1.1 takes for the end of a line."""
+
 
 class _ReadableDumper(yaml.SafeDumper):
     def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002 (the signature is PyYAML's)
@@ -15,7 +18,9 @@ class _ReadableDumper(yaml.SafeDumper):
 
 def _text(dumper: yaml.SafeDumper, value: str) -> yaml.ScalarNode:
     # A block cannot hold text whose lines end in blanks; the emitter would quote it anyway.
-    style = "|" if "\n" in value.rstrip("\n") else None
+    # Other line ends than "\n" would be read back as "\n" or a blank; only double quotes can escape them.
+    escaped = any(end in value for end in _OTHER_LINE_ENDS)
+    style = '"' if escaped else "|" if "\n" in value.rstrip("\n") else None
     return dumper.represent_scalar("tag:yaml.org,2002:str", value, style=style)
 
 

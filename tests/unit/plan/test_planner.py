@@ -7,27 +7,11 @@ import pytest
 import yaml
 
 from rayllm_operator.api.configuration import OperatorConfiguration
-from rayllm_operator.api.validation import parse_model, parse_pool
-from rayllm_operator.plan import PlanRequest, PlanResult, Pool, Running, plan_model
+from rayllm_operator.api.validation import parse_model
+from rayllm_operator.plan import PlanRequest, Running, plan_model
+from tests.unit.plan.planning import plan, pool, sentences
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
-
-
-def pool(name: str, *, node: dict[str, Any] | None = None, **spec: Any) -> Pool:
-    defaults = {"node": {"gpus": 4, "cpus": 44, "memory": "180Gi", **(node or {})}, "maxNodes": 2}
-    parsed, findings = parse_pool(defaults | {"resources": {f"accelerator_type_{name}": 1}} | spec)
-    assert parsed is not None, findings
-    return Pool(name, parsed)
-
-
-def plan(*pools: Pool, name: str = "m", running: Running | None = None, **spec: Any) -> PlanResult:
-    parsed, findings = parse_model({"engine_config": {"model_id": "org/m"}} | spec)
-    assert parsed is not None, findings
-    return plan_model(PlanRequest(name, "default", parsed, pools, OperatorConfiguration(), running=running))
-
-
-def sentences(result: PlanResult) -> list[str]:
-    return [str(finding) for finding in result.findings]
 
 
 def needs(resource: str, **scaling: Any) -> dict[str, Any]:
@@ -83,40 +67,12 @@ def test_a_model_without_a_pool_is_told_what_came_nearest(spec: dict[str, Any], 
     ("spec", "sentence"),
     [
         (
-            {"engine_config": {"model_id": "m", "engine_kwargs": {"max_num_seq": 4}}},
-            "engine_config.engine_kwargs.max_num_seq: vLLM 0.29.0 has no such engine argument; "
-            "did you mean max_num_seqs?",
-        ),
-        (
-            {"engine_config": {"model_id": "m", "engine_kwargs": {"served_model_name": "x"}}},
-            "engine_config.engine_kwargs.served_model_name: cannot be set here: use engine_config.model_id",
-        ),
-        (
-            {
-                "engine_config": {"model_id": "m", "engine_kwargs": {"pipeline_parallel_size": 2}},
-                "scaling_config": {"num_workers": 3},
-            },
-            "engine_config.engine_kwargs.pipeline_parallel_size: is 2; scaling_config.num_workers (3) must be a "
-            "multiple of it",
-        ),
-        (
-            {"engine_config": {"model_id": "m", "type": "TRTLLMEngine"}},
-            "engine_config.type: TRTLLMEngine is not supported; use VLLMEngine with the model's original weights",
-        ),
-        (
-            {"scaling_config": {"num_workers": 2, "num_gpus_per_worker": 0.5}},
-            "scaling_config.num_gpus_per_worker: is 0.5; a part of a GPU works with one worker only, and "
-            "num_workers is 2",
-        ),
-        (
             {"cluster_config": {"engine": {"image": "mine:1"}}},
             "cluster_config.engine: 'mine:1' is not in the operator's configuration: give its ray and vllm versions",
         ),
     ],
 )
-def test_what_the_engine_could_not_run_is_refused_with_one_sentence(
-    spec: dict[str, Any], sentence: str
-) -> None:
+def test_an_image_whose_content_is_unknown_is_refused(spec: dict[str, Any], sentence: str) -> None:
     result = plan(pool("a10"), **spec)
     assert sentences(result) == [sentence]
     assert result.plan is None
@@ -124,19 +80,6 @@ def test_what_the_engine_could_not_run_is_refused_with_one_sentence(
 
 def test_a_name_that_kuberay_could_not_use_is_refused() -> None:
     assert "47 characters" in sentences(plan(pool("a10"), name="m" * 48))[0]
-
-
-def test_engine_arguments_of_an_unknown_version_pass_with_a_warning() -> None:
-    engine = {"image": "mine:1", "ray": "2.61.0", "vllm": "0.30.0"}
-    result = plan(
-        pool("a10"),
-        engine_config={"model_id": "m", "engine_kwargs": {"brand_new": 1}},
-        cluster_config={"engine": engine},
-    )
-    assert result.plan is not None
-    assert sentences(result) == [
-        "engine_config.engine_kwargs: engine arguments are not checked: there is no table for vLLM '0.30.0'"
-    ]
 
 
 def test_the_replica_actor_is_counted_with_the_first_worker() -> None:

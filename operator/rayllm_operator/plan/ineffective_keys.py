@@ -1,0 +1,54 @@
+"""Keys that are accepted because files have them, and that change nothing: each gets a warning."""
+
+from collections.abc import Iterator
+
+from rayllm_operator.api.findings import Finding, Severity
+from rayllm_operator.api.llm_model import LLMModelSpec
+
+Row = tuple[tuple[str, ...], object, str]
+"""The path of a key, its value, and why the value changes nothing."""
+
+
+def ineffective_keys(spec: LLMModelSpec) -> list[Finding]:
+    """Return a warning for each key that is given and has no effect."""
+    rows = [*_of_old_files(spec), *_of_embedding_engines(spec), *_of_mirrors(spec)]
+    return [
+        Finding(path, f"has no effect{why}: leave it out", Severity.WARNING)
+        for path, value, why in rows
+        if value is not None
+    ]
+
+
+def from_gcs(spec: LLMModelSpec) -> bool:
+    """Tell whether ``s3_mirror_config`` names a bucket of Google's, as RayLLM's users wrote."""
+    mirror = spec.engine_config.s3_mirror_config
+    return mirror is not None and (mirror.bucket_uri or "").startswith("gs://")
+
+
+def _of_old_files(spec: LLMModelSpec) -> Iterator[Row]:
+    scaling, deployment = spec.scaling_config, spec.deployment_config
+    actor = deployment and deployment.ray_actor_options
+    timeout, store = scaling and scaling.pg_timeout_s, actor and actor.object_store_memory
+    yield ("scaling_config", "pg_timeout_s"), timeout, ", and never had one in RayLLM"
+    yield ("deployment_config", "ray_actor_options", "object_store_memory"), store, " in Ray Serve any more"
+    calls_functions = spec.standalone_function_calling_model
+    yield ("standalone_function_calling_model",), None if calls_functions else calls_functions, ""
+
+
+def _of_embedding_engines(spec: LLMModelSpec) -> Iterator[Row]:
+    engine = spec.engine_config
+    if engine.type == "EmbeddingEngine":
+        yield ("engine_config", "optimize"), engine.optimize, "; vLLM runs the model as it is"
+        yield (
+            ("engine_config", "batch_wait_timeout_s"),
+            engine.batch_wait_timeout_s,
+            "; vLLM waits for no batch",
+        )
+        yield ("engine_config", "generation"), engine.generation, "; an EmbeddingEngine generates no text"
+
+
+def _of_mirrors(spec: LLMModelSpec) -> Iterator[Row]:
+    path, mirror = ("engine_config", "s3_mirror_config"), spec.engine_config.s3_mirror_config
+    if mirror is not None and from_gcs(spec):
+        yield (*path, "s3_sync_args"), mirror.s3_sync_args, " with a gs:// bucket"
+        yield (*path, "s3_aws_credentials"), mirror.s3_aws_credentials, " with a gs:// bucket"

@@ -1,0 +1,1 @@
+"""Hypothesis strategies that tests of several kinds share."""

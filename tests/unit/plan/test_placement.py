@@ -1,0 +1,133 @@
+"""What a replica asks of Ray: as much in all as with RayLLM."""
+
+from fractions import Fraction
+from typing import Any
+
+import pytest
+
+from rayllm_operator.plan.placement import CPU, GPU, replica_bundles, total_of
+from tests.unit.plan.planning import llm_config, model, plan, pool, sentences
+
+GTE_LARGE: dict[str, Any] = {
+    "deployment_config": {"ray_actor_options": {"num_cpus": 2}},
+    "engine_config": {"model_id": "thenlper/gte-large", "type": "EmbeddingEngine"},
+    "scaling_config": {"num_workers": 0, "num_gpus_per_worker": 0, "num_cpus_per_worker": 0},
+}
+
+
+def total(**spec: Any) -> dict[str, Fraction]:
+    """Return what a replica asks for in all."""
+    return total_of(replica_bundles(model(**spec)))
+
+
+def test_without_workers_everything_is_in_the_replica_actor() -> None:
+    assert total(**GTE_LARGE) == {CPU: 2}
+    assert llm_config(**GTE_LARGE)["placement_group_config"]["bundle_per_worker"] == {}
+
+
+def test_without_workers_what_a_worker_would_ask_for_does_not_count() -> None:
+    spec = GTE_LARGE | {
+        "scaling_config": {"num_workers": 0, "resources_per_worker": {"accelerator_type_a10": 1}}
+    }
+
+    assert total(**spec) == {CPU: 2}
+
+
+def test_without_workers_the_engine_gets_the_replica_actor_s_gpu() -> None:
+    spec = GTE_LARGE | {"deployment_config": {"ray_actor_options": {"num_cpus": 2, "num_gpus": 1}}}
+    config = llm_config(**spec)
+
+    assert total(**spec) == {CPU: 2, GPU: 1}
+    assert config["placement_group_config"]["bundle_per_worker"] == {GPU: 1}
+    assert config["deployment_config"]["ray_actor_options"] == {"num_cpus": 2}
+
+
+def test_a_worker_that_asks_for_nothing_adds_nothing() -> None:
+    spec = GTE_LARGE | {"scaling_config": GTE_LARGE["scaling_config"] | {"num_workers": 1}}
+
+    assert total(**spec) == {CPU: 2}
+
+
+@pytest.mark.parametrize(
+    ("workers", "bundles"),
+    [(1, [{CPU: 9, GPU: 1}]), (4, [{CPU: 9, GPU: 1}, *[{CPU: 8, GPU: 1}] * 3])],
+    ids=["Llama-2-7b", "Llama-2-70b"],
+)
+def test_the_replica_actor_shares_the_first_worker_s_bundle(
+    workers: int, bundles: list[dict[str, int]]
+) -> None:
+    scaling = {"num_workers": workers, "num_gpus_per_worker": 1, "num_cpus_per_worker": 8}
+
+    assert replica_bundles(model(scaling_config=scaling)) == bundles
+
+
+def test_an_accelerator_type_of_the_actor_is_a_resource_that_pools_offer() -> None:
+    """Serve does not count it for the placement group, so that as written no replica could ever start."""
+    spec: dict[str, Any] = {"deployment_config": {"ray_actor_options": {"accelerator_type": "A10G"}}}
+    offers = pool("a10", resources={"accelerator_type:A10G": 1})
+
+    assert plan(pool("a10"), **spec).no_pool
+    result = plan(offers, **spec)
+    assert result.plan is not None, sentences(result)
+    options = result.plan.application.llm_config["deployment_config"]["ray_actor_options"]
+    assert options == {"num_cpus": 1, "resources": {"accelerator_type:A10G": 0.001}}
+
+
+def test_a_pod_with_less_memory_than_the_actor_reserves_does_not_do() -> None:
+    result = plan(pool("a10"), deployment_config={"ray_actor_options": {"memory": 64 * 1024**3}})
+
+    assert sentences(result) == [
+        "scaling_config: no pool can hold a replica (a10: ray_actor_options.memory asks for 64Gi; a pod has 45Gi)"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("scaling", "actor", "sentence"),
+    [
+        (
+            {"num_workers": 0},
+            {"num_gpus": 2},
+            "scaling_config.num_workers: is 0, and ray_actor_options.num_gpus is 2; write num_workers: 2, and leave "
+            "num_gpus out",
+        ),
+        (
+            {"num_workers": 0},
+            {"num_cpus": 0},
+            "scaling_config: a replica asks for neither CPU nor GPU; give ray_actor_options.num_cpus or "
+            "num_cpus_per_worker",
+        ),
+        (
+            {"num_workers": 2, "num_cpus_per_worker": 0, "num_gpus_per_worker": 0},
+            {},
+            "scaling_config: a worker asks for neither CPU nor GPU; give num_cpus_per_worker or num_gpus_per_worker",
+        ),
+        (
+            {"num_workers": 2, "num_gpus_per_worker": 0.5},
+            {},
+            "scaling_config.num_gpus_per_worker: is 0.5; a part of a GPU works with one worker only, and num_workers "
+            "is 2",
+        ),
+        (
+            {"num_workers": 1, "num_gpus_per_worker": 0.00001},
+            {},
+            "scaling_config.num_gpus_per_worker: is 1e-05; Ray counts no less than 0.0001",
+        ),
+        (
+            {"num_workers": 1},
+            {"num_gpus": 1.5},
+            "deployment_config.ray_actor_options.num_gpus: is 1.5; more than one GPU must be a whole number",
+        ),
+        (
+            {"num_workers": 1, "resources_per_worker": {"GPU": 1}},
+            {},
+            "scaling_config.resources_per_worker.GPU: is not a custom resource; write num_gpus or "
+            "num_gpus_per_worker",
+        ),
+    ],
+)
+def test_what_ray_could_not_place_is_refused(
+    scaling: dict[str, Any], actor: dict[str, Any], sentence: str
+) -> None:
+    result = plan(pool("a10"), scaling_config=scaling, deployment_config={"ray_actor_options": actor})
+
+    assert sentences(result) == [sentence]
