@@ -7,9 +7,8 @@ from typing import Any
 
 from rayllm_operator.api.configuration import SupportedEngine
 from rayllm_operator.api.findings import Finding, Severity
-from rayllm_operator.api.generation import PromptFormat
 from rayllm_operator.api.llm_model import LLMModelSpec
-from rayllm_operator.plan.chat_template import chat_template
+from rayllm_operator.plan.chat_template import CONTENT_FORMAT, chat_template
 
 DEFAULT_MAX_TOTAL_TOKENS = 2048
 """RayLLM's default of max_total_tokens."""
@@ -87,9 +86,10 @@ def engine_arguments(spec: LLMModelSpec) -> dict[str, Any]:
     arguments.setdefault("max_model_len", engine.max_total_tokens or DEFAULT_MAX_TOTAL_TOKENS)
     if engine.type == "EmbeddingEngine":
         arguments.setdefault("runner", "pooling")
-    prompt_format = engine.generation.prompt_format if engine.generation else None
-    if isinstance(prompt_format, PromptFormat):
-        arguments["chat_template"] = chat_template(prompt_format)
-        # The template reads a message's content as text; without this the engine guesses from its source.
-        arguments["chat_template_content_format"] = "string"
+    if engine.generation is not None:
+        # RayLLM's sampling defaults are vLLM's neutral ones; today's vLLM takes the model's own unless told.
+        arguments.setdefault("generation_config", "vllm")
+        if engine.generation.own_format is not None:
+            arguments["chat_template"] = chat_template(engine.generation.own_format)
+            arguments["chat_template_content_format"] = CONTENT_FORMAT
     return arguments

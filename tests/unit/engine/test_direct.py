@@ -51,6 +51,11 @@ async def test_the_defaults_reach_the_engine_in_the_body() -> None:
     assert start["headers"] == [(b"lengths", str(len(body)).encode())]
 
 
+async def test_a_null_reaches_the_engine_as_an_absent_field() -> None:
+    _, body = await call(CHAT, [b'{"messages": [], "n": null, "temperature": null, "seed": 0}'])
+    assert json.loads(body) == {"messages": [], "seed": 0, "stop": ["### End"], "temperature": 0.4}
+
+
 @pytest.mark.parametrize("body", [b"", b"{", b"[1]", b"\xff\xfe", b'"text"'])
 async def test_a_body_that_is_no_json_object_passes_as_it_came(body: bytes) -> None:
     assert (await call(CHAT, [body]))[1] == body
