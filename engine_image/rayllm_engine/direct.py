@@ -59,7 +59,7 @@ class PublicEndpoints:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one ASGI connection."""
         if scope["type"] == "http":
-            path = scope["path"]
+            path = scope["path"].removeprefix(scope.get("root_path", ""))
             refusal = self._refusals.get(path)
             if refusal is None and path not in PUBLIC_PATHS and not path.startswith("/v1/models/"):
                 refusal = f"There is no endpoint {path!r}."

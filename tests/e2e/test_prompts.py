@@ -13,6 +13,7 @@ from rayllm_operator.api.generation import PromptFormat
 from rayllm_operator.api.validation import parse_model
 from rayllm_operator.plan.application import application
 from rayllm_operator.plan.chat_template import chat_template
+from rayllm_operator.plan.generation_defaults import known_request_fields
 from tests.harness.local_stack import CHECKOUT, engine_python, make_model
 from tests.harness.tiny_model import BEGIN, END
 from tests.unit.plan.random_prompts import random_pairs
@@ -34,7 +35,7 @@ CHATS = [
     [user(" one sentence "), answer("and no opinions."), system(""), user("two\n")],
     [user("</s> in a message <s>")],
 ]
-PROMPTS = ["abc", "Hello! I am", "<s>", ""]
+PROMPTS = ["abc", "Hello! I am", "<s>"]
 
 BEGIN_FIRST = {"SpecialToken": {"id": BEGIN, "type_id": 0}}
 END_LAST = {"SpecialToken": {"id": END, "type_id": 0}}
@@ -80,7 +81,8 @@ def check(python: Path) -> Check:
 
 def test_transformers_renders_what_rayllm_rendered(check: Check, tiny_model: Path) -> None:
     cases, expected = [], []
-    for prompt_format, chats in random_pairs(300, 10):
+    for prompt_format, conversations in random_pairs(300, 10):
+        chats = [conversation for conversation in conversations if conversation]  # it refuses empty ones
         template = chat_template(PromptFormat.model_validate(prompt_format))
         cases.append({"directory": str(tiny_model), "chat_template": template, "chats": chats})
         expected.append([reference(prompt_format, chat) for chat in chats])
@@ -168,3 +170,12 @@ def test_without_a_prompt_format_the_engines_own_ways_stay(
     (ids,) = check([case])
 
     assert ids["chats"] == ids["prompts"] == ids["with special tokens"]
+
+
+def test_the_committed_table_is_what_requests_of_the_installed_vllm_have(python: Path) -> None:
+    command = [str(python), "-m", "rayllm_engine.requests"]
+    result = subprocess.run(command, capture_output=True, text=True, check=True)
+    installed = {line for line in result.stdout.splitlines() if line.isidentifier()}
+    version_command = [str(python), "-c", "import vllm; print(vllm.__version__)"]
+    version = subprocess.run(version_command, capture_output=True, text=True, check=True).stdout.split()[-1]
+    assert known_request_fields(version.split("+")[0]) == installed
