@@ -9,10 +9,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from rayllm_engine.settings import SECTION, InvalidSettingsError, Settings
-
-HUGGING_FACE_NAMES = {"max_new_tokens": "max_tokens"}
-"""Names of `transformers.GenerationConfig` for which vLLM's requests have another."""
+from rayllm_engine.settings import SECTION, InvalidSettingsError, Settings, runs
 
 SYNONYMS = {"max_tokens": ("max_tokens", "max_completion_tokens")}
 """Request fields that say the same: a value in any of them is the request's own."""
@@ -34,6 +31,9 @@ class RequestDefaults:
     fields: Mapping[str, Any] = field(default_factory=dict)
     """Values for fields that the request leaves out or sets to null."""
 
+    prompt_prefix: str = ""
+    """Text before a prompt that is text; a prompt of token ids stays as it is."""
+
     def changes(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """Return the fields of this request that the defaults change, with their merged values.
 
@@ -50,7 +50,14 @@ class RequestDefaults:
             changes["stop"] = _appended([stop] if isinstance(stop, str) else stop, self.stop)
         if self.stop_token_ids:
             changes["stop_token_ids"] = _appended(own.get("stop_token_ids"), self.stop_token_ids)
+        if self.prompt_prefix and "prompt" in own:
+            changes["prompt"] = _prefixed(own["prompt"], self.prompt_prefix)
         return changes
+
+
+def without_nulls(request: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the request without its null fields: as in RayLLM, a null says the same as an absent field."""
+    return {name: value for name, value in request.items() if value is not None}
 
 
 def resolve(
@@ -63,17 +70,18 @@ def resolve(
     settings
         The model's section of the contract.
     decode
-        Turns token ids into text with the model's tokenizer; called only for `settings.encoded_stops`.
+        Turns token ids into text with the model's tokenizer; called only for `settings.encoded_texts`.
     known_fields
-        The fields that the endpoint's requests have; a generate_kwargs key outside of them, such as
-        Hugging Face's `do_sample`, has no effect there.
+        The fields that the endpoint's requests have; a generate_kwargs key outside of them has no effect
+        there.
     chat
-        Whether the endpoint builds its prompt from messages; only there does add_special_tokens apply.
+        Whether the endpoint builds its prompt from messages: then add_special_tokens applies and bos, which
+        the chat template writes, does not.
 
     Raises
     ------
     InvalidSettingsError
-        A stop decodes to nothing, or one field is given two values.
+        A stop decodes to nothing.
     """
     texts: list[str] = []
     token_ids: list[int] = []
@@ -83,32 +91,25 @@ def resolve(
         elif isinstance(stop, int):
             token_ids.append(stop)
         else:
-            texts.append(_decoded(stop, decode))
-    fields = _fields(settings.generate_kwargs, known_fields)
+            texts.append(
+                "".join(run if isinstance(run, str) else _decoded(run, decode) for run in runs(stop))
+            )
+    fields = {
+        key: value
+        for key, value in settings.generate_kwargs.items()
+        if value is not None and _is_default(key, known_fields)
+    }
     if chat and settings.add_special_tokens is not None:
         fields["add_special_tokens"] = settings.add_special_tokens
-    return RequestDefaults(tuple(dict.fromkeys(texts)), tuple(dict.fromkeys(token_ids)), fields)
+    if settings.bos and not chat:
+        fields["add_special_tokens"] = False
+    prefix = "" if chat else settings.bos
+    return RequestDefaults(tuple(dict.fromkeys(texts)), tuple(dict.fromkeys(token_ids)), fields, prefix)
 
 
 def ignored_keys(settings: Settings, known_fields: Collection[str]) -> list[str]:
     """Return the generate_kwargs keys that have no effect on requests with these fields, sorted."""
-    return sorted(key for key in settings.generate_kwargs if not _is_default(_engine_name(key), known_fields))
-
-
-def _fields(generate_kwargs: Mapping[str, Any], known_fields: Collection[str]) -> dict[str, Any]:
-    """Return the generate_kwargs that take effect, under the engine's names."""
-    fields: dict[str, Any] = {}
-    for key, value in generate_kwargs.items():
-        name = _engine_name(key)
-        if value is None or not _is_default(name, known_fields):
-            continue
-        if name in fields and fields[name] != value:
-            raise InvalidSettingsError(
-                f"{SECTION}.generate_kwargs: {name} is given as {fields[name]!r} and, under another name,"
-                f" as {value!r}; keep one"
-            )
-        fields[name] = value
-    return fields
+    return sorted(key for key in settings.generate_kwargs if not _is_default(key, known_fields))
 
 
 def _is_default(name: str, known_fields: Collection[str]) -> bool:
@@ -116,13 +117,8 @@ def _is_default(name: str, known_fields: Collection[str]) -> bool:
     return name in known_fields and name not in RESERVED
 
 
-def _engine_name(key: str) -> str:
-    """Return vLLM's name of a generate_kwargs key."""
-    return HUGGING_FACE_NAMES.get(key, key)
-
-
 def _decoded(token_ids: tuple[int, ...], decode: Callable[[tuple[int, ...]], str]) -> str:
-    """Return the text of one stop that was given as token ids."""
+    """Return the text of token ids in a stop."""
     text = decode(token_ids)
     if not text:
         raise InvalidSettingsError(
@@ -139,3 +135,12 @@ def _appended(own: Any, added: Sequence[str] | Sequence[int]) -> Any:
     if not isinstance(own, list):
         return own
     return [*own, *(value for value in added if value not in own)]
+
+
+def _prefixed(prompt: Any, prefix: str) -> Any:
+    """Return the prompt, or each of several, with the prefix before it where it is text."""
+    if isinstance(prompt, str):
+        return prefix + prompt
+    if isinstance(prompt, list):
+        return [prefix + each if isinstance(each, str) else each for each in prompt]
+    return prompt

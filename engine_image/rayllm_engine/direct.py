@@ -9,7 +9,7 @@ import json
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any
 
-from rayllm_engine.defaults import RequestDefaults
+from rayllm_engine.defaults import RequestDefaults, without_nulls
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -59,7 +59,7 @@ class PublicEndpoints:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one ASGI connection."""
         if scope["type"] == "http":
-            path = scope["path"]
+            path = scope["path"].removeprefix(scope.get("root_path", ""))
             refusal = self._refusals.get(path)
             if refusal is None and path not in PUBLIC_PATHS and not path.startswith("/v1/models/"):
                 refusal = f"There is no endpoint {path!r}."
@@ -72,7 +72,7 @@ class PublicEndpoints:
 
 
 def merge_into_body(body: bytes, defaults: RequestDefaults) -> bytes:
-    """Return a request's body with the defaults merged in.
+    """Return a request's body with the defaults merged in and without its nulls.
 
     What is no JSON object comes back as it was, for vLLM to refuse in its own words.
     """
@@ -82,8 +82,8 @@ def merge_into_body(body: bytes, defaults: RequestDefaults) -> bytes:
         return body
     if not isinstance(request, dict):
         return body
-    changes = defaults.changes(request)
-    return json.dumps({**request, **changes}).encode() if changes else body
+    request = without_nulls(request)
+    return json.dumps({**request, **defaults.changes(request)}).encode()
 
 
 def not_found(message: str) -> dict[str, Any]:

@@ -1,10 +1,22 @@
 """The ingress of the routed data path."""
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Annotated, Any
 
+from pydantic import BeforeValidator
 from ray.serve.llm.ingress import OpenAiIngress
-from ray.serve.llm.openai_api_models import CompletionRequest
+from ray.serve.llm.openai_api_models import ChatCompletionRequest, CompletionRequest
 from starlette.requests import Request
+
+from rayllm_engine.defaults import without_nulls
+
+
+def _without_nulls(body: Any) -> Any:
+    return without_nulls(body) if isinstance(body, Mapping) else body
+
+
+NullIsAbsent = BeforeValidator(_without_nulls)
+"""Takes the nulls out of a body before vLLM's types refuse them for some fields and obey them for others."""
 
 
 class RayLLMIngress(OpenAiIngress):  # type: ignore[misc]  # Ray is not installed where types are checked
@@ -14,7 +26,11 @@ class RayLLMIngress(OpenAiIngress):  # type: ignore[misc]  # Ray is not installe
     ingress sees only that object: unless the mark is taken back, a model's own default would never apply.
     """
 
-    async def completions(self, body: CompletionRequest, request: Request) -> Any:
+    async def chat(self, body: Annotated[ChatCompletionRequest, NullIsAbsent], request: Request) -> Any:
+        """Serve /v1/chat/completions."""
+        return await super().chat(body, request)
+
+    async def completions(self, body: Annotated[CompletionRequest, NullIsAbsent], request: Request) -> Any:
         """Serve /v1/completions."""
         client_fields = await request.json()
         if client_fields.get("max_tokens") is None:

@@ -17,13 +17,13 @@ from ray.serve.llm.openai_api_models import ErrorResponse
 
 from rayllm_engine.defaults import RequestDefaults, ignored_keys, resolve
 from rayllm_engine.direct import PublicEndpoints, not_found
-from rayllm_engine.requests import request_fields, request_from
+from rayllm_engine.requests import GENERATING_ENDPOINTS, request_fields, request_from
 from rayllm_engine.settings import SECTION, InvalidSettingsError, parse_settings
 
 logger = logging.getLogger("ray.serve")
 
 GENERATING_PATHS = {"chat": "/v1/chat/completions", "completions": "/v1/completions"}
-"""The endpoints that generate text, by their method's name."""
+"""Where the endpoints that generate text are found."""
 
 WARM_UP: dict[str, dict[str, Any]] = {
     "chat": {
@@ -110,8 +110,8 @@ class RayLLMServer(LLMServer):  # type: ignore[misc]  # Ray is not installed whe
 
     async def _resolve_defaults(self) -> None:
         """Turn the settings into the defaults of each endpoint, and say once which of them have no effect."""
-        texts = {token_ids: await self._decode(token_ids) for token_ids in self._settings.encoded_stops}
-        known_fields = {endpoint: request_fields(endpoint) for endpoint in GENERATING_PATHS}
+        texts = {token_ids: await self._decode(token_ids) for token_ids in self._settings.encoded_texts}
+        known_fields = {endpoint: request_fields(endpoint) for endpoint in GENERATING_ENDPOINTS}
         for endpoint, fields in known_fields.items():
             defaults = resolve(self._settings, texts.__getitem__, fields, chat=endpoint == "chat")
             self._body_defaults[endpoint] = defaults

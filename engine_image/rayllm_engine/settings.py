@@ -4,6 +4,7 @@ The section is described for its readers in docs/engine-contract.md.
 """
 
 from collections.abc import Mapping
+from itertools import groupby
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, StrictStr, ValidationError
@@ -17,7 +18,7 @@ VERSION = 1
 
 TokenId = Annotated[StrictInt, Field(ge=0)]
 StopText = Annotated[StrictStr, Field(min_length=1)]
-StopTokens = Annotated[tuple[TokenId, ...], Field(min_length=1)]
+StopParts = Annotated[tuple[TokenId | StopText, ...], Field(min_length=1)]
 
 
 class InvalidSettingsError(ValueError):
@@ -32,11 +33,14 @@ class Settings(BaseModel):
     version: Literal[1]
     """Version of the contract; required."""
 
-    stopping_sequences: tuple[TokenId | StopText | StopTokens, ...] = ()
-    """Stops added to those of every request: a text, a token id, or the token ids of one text."""
+    stopping_sequences: tuple[TokenId | StopText | StopParts, ...] = ()
+    """Stops added to those of every request: a text, a token id, or the token ids and texts of one text."""
 
     generate_kwargs: dict[str, Any] = Field(default_factory=dict)
-    """Values of request fields for requests that give none, by vLLM's or by Hugging Face's name."""
+    """Values of request fields for requests that give none."""
+
+    bos: StrictStr = ""
+    """Text before the prompt of every completion, which then gets no special tokens from the tokenizer."""
 
     add_special_tokens: StrictBool | None = None
     """Whether chat prompts get special tokens such as BOS when tokenised; None leaves vLLM's default, no."""
@@ -45,9 +49,18 @@ class Settings(BaseModel):
     """Whether chat completions are served; false answers them with 404."""
 
     @property
-    def encoded_stops(self) -> list[tuple[int, ...]]:
-        """The stops that are texts given as token ids, for the model's tokenizer to decode."""
-        return [stop for stop in self.stopping_sequences if isinstance(stop, tuple)]
+    def encoded_texts(self) -> list[tuple[int, ...]]:
+        """The runs of token ids in stops that are lists, for the model's tokenizer to decode."""
+        lists = [stop for stop in self.stopping_sequences if isinstance(stop, tuple)]
+        return [run for stop in lists for run in runs(stop) if not isinstance(run, str)]
+
+
+def runs(stop: tuple[int | str, ...]) -> list[str | tuple[int, ...]]:
+    """Return the parts of a stop in their order; neighbours of one kind are one part."""
+    groups = [list(group) for _, group in groupby(stop, lambda part: isinstance(part, int))]
+    return [
+        "".join(map(str, group)) if isinstance(group[0], str) else tuple(map(int, group)) for group in groups
+    ]
 
 
 def parse_settings(experimental_configs: Mapping[str, Any]) -> Settings:

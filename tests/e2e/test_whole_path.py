@@ -18,7 +18,6 @@ import openai
 import pytest
 import yaml
 
-from rayllm_operator.api.generation import PromptFormat
 from tests.harness import tiny_model
 from tests.harness.fixtures import KubeRay
 from tests.harness.local_stack import (
@@ -183,8 +182,7 @@ def test_a_chat_completion_is_answered_with_the_files_own_defaults(served: Serve
 
 def test_the_prompt_is_what_the_files_prompt_format_makes_of_the_conversation(served: Served) -> None:
     """The raw prompt endpoint bypasses the template and adds the same special tokens."""
-    prompt_format = PromptFormat.model_validate(SPEC["engine_config"]["generation"]["prompt_format"])
-    prompt = generate_prompt(prompt_format, QUESTION)
+    prompt = generate_prompt(SPEC["engine_config"]["generation"]["prompt_format"], QUESTION)
     raw = served.client.completions.create(model=MODEL_ID, prompt=prompt)
     assert served.chat().usage.prompt_tokens == raw.usage.prompt_tokens  # type: ignore[union-attr]
     assert raw.choices[0].text == ANSWER

@@ -67,7 +67,7 @@ def test_the_registry_s_own_example_applies_unchanged_and_nothing_is_lost(rayllm
     assert rayllm_api.spec("llm", "model") == data.spec("mpt-7b-instruct.yaml")
 
 
-@pytest.mark.parametrize("file", ["every-key.yaml", "other-spellings.yaml"])
+@pytest.mark.parametrize("file", ["every-key.yaml", "other-spellings.yaml", "tokenizers-template.yaml"])
 def test_every_key_is_stored_as_it_was_written(rayllm_api: RayllmApi, file: str) -> None:
     """By server-side apply: kubectl's older way drops keys whose value is null before it sends them."""
     rayllm_api.apply(model(data.spec(file)), "--server-side")

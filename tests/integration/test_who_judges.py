@@ -65,6 +65,7 @@ def refused_by_the_api_server(api: RayllmApi, manifests: list[dict[str, Any]]) -
     [
         ("every-key.yaml", model, parse_model),
         ("other-spellings.yaml", model, parse_model),
+        ("tokenizers-template.yaml", model, parse_model),
         ("every-pool-key.yaml", pool, parse_pool),
     ],
 )

@@ -18,7 +18,15 @@ from typing import Any
 from pydantic import BaseModel
 
 from rayllm_operator.api import meta
-from rayllm_operator.api.generation import INSTRUCTION, SYSTEM, PromptFormat
+from rayllm_operator.api.generation import (
+    INSTRUCTION,
+    NO_IMAGES,
+    STOP_EXPLAINED,
+    SYSTEM,
+    TEMPLATES,
+    TOKENIZERS_OWN,
+    PromptFormat,
+)
 from rayllm_operator.api.gpu_node_pool import GPUNodePoolSpec
 from rayllm_operator.api.llm_model import LLMModelSpec
 from rayllm_operator.api.structural_schema import structural_schema
@@ -201,34 +209,46 @@ _STOPS_PATH = f"{_GENERATION}.stopping_sequences"
 def _prompt_format_expression() -> str:
     """Return CEL for what is wrong with the prompt format of each spec."""
     properties = structural_schema(PromptFormat, preserve_unknown=False)["properties"]
-    templates = [name for name, field in PromptFormat.model_fields.items() if field.is_required()]
+    templates = list(TEMPLATES)
     texts = [name for name, schema in properties.items() if schema["type"] == "string"]
     switches = [name for name, schema in properties.items() if schema["type"] == "boolean"]
+    beside = [name for name in properties if name != TOKENIZERS_OWN]
     bare = "format[key].replace('{{', '').replace('}}', '')"
     return f"""\
 variables.specs.map(spec, [{_value_expression("spec", tuple(_PROMPT_FORMAT_PATH.split(".")))}].map(format,
   format == null || format == 'disabled' ? [] :
   type(format) != map ? [": must be a mapping or the word 'disabled'"] :
-  {templates}.filter(key, !(key in format)).map(key, '.' + key + ': is required')
-  + {texts}
-    .filter(key, key in format && type(format[key]) != string && (format[key] != null || key in {templates}))
+  {texts}
+    .filter(key, key in format && type(format[key]) != string && format[key] != null)
     .map(key, '.' + key + ': must be text')
   + {switches}
     .filter(key, key in format && type(format[key]) != bool && format[key] != null)
     .map(key, '.' + key + ': must be true or false')
+  + ({_is_true("vision")} ? [': {NO_IMAGES}'] : [])
+  + ({_is_true(TOKENIZERS_OWN)} ?
+  {beside}.filter(key, key in format && format[key] != null)
+    .map(key, ': {TOKENIZERS_OWN} is true, so ' + key + ' must be left out') :
+  {templates}.filter(key, !(key in format) || format[key] == null)
+    .map(key, ': ' + key + ' is required, unless {TOKENIZERS_OWN} is true')
   + {templates}
     .filter(key, key in format && type(format[key]) == string && !{bare}.contains('{{{INSTRUCTION}}}'))
     .map(key, ': ' + key + ' must contain {{{INSTRUCTION}}}')
   + {templates}
     .filter(key, key in format && type(format[key]) == string && {bare}.replace('{{{INSTRUCTION}}}', '')
-      .replace(key == 'user' && format.?system_in_user.orValue(false) == true ? '{{{SYSTEM}}}' : '{{}}', '')
+      .replace(key == 'user' && {_is_true("system_in_user")} ? '{{{SYSTEM}}}' : '{{}}', '')
       .matches('[{{}}]'))
     .map(key, ': ' + key + ' contains a brace that is no field (write {{{{ and }}}} for literal braces)')
   + ['user']
-    .filter(key, format.?system_in_user.orValue(false) == true && type(format.?user.orValue(null)) == string
+    .filter(key, {_is_true("system_in_user")} && type(format.?user.orValue(null)) == string
       && !{bare}.contains('{{{SYSTEM}}}'))
     .map(key, ': system_in_user is true, so user must contain {{{SYSTEM}}}')
+  + ({_is_true("system_in_last_user")} && !({_is_true("system_in_user")}) ?
+    [': system_in_last_user is true, so system_in_user must be true'] : []))
 )[0].map(text, '{_PROMPT_FORMAT_PATH}' + text))"""
+
+
+def _is_true(switch: str) -> str:
+    return f"format.?{switch}.orValue(false) == true"
 
 
 _PROMPT_FORMAT = _prompt_format_expression()
@@ -236,5 +256,6 @@ _PROMPT_FORMAT = _prompt_format_expression()
 _STOPS = f"""\
 variables.specs.map(spec, [{_value_expression("spec", tuple(_STOPS_PATH.split(".")))}].filter(stops,
   type(stops) == list && stops.map(stop, type(stop) == list ? stop : [stop]).exists(parts,
-    parts.size() == 0 || parts.exists(part, type(part) != string && type(part) != int)))
-  .map(stops, '{_STOPS_PATH}{_EACH}: must be text, a token id or a list of token ids'))"""
+    parts.size() == 0 || parts.exists(part,
+      type(part) == string ? part.size() == 0 : type(part) == int ? part < 0 : true)))
+  .map(stops, '{_STOPS_PATH}{_EACH}: {STOP_EXPLAINED}'))"""

@@ -9,11 +9,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from rayllm_operator.api.configuration import SupportedEngine
-from rayllm_operator.api.generation import PromptFormat
 from rayllm_operator.api.llm_model import LLMModelSpec
 from rayllm_operator.api.registry import ExtraFiles
 from rayllm_operator.plan.autoscaling import autoscaling
 from rayllm_operator.plan.engine_arguments import engine_arguments
+from rayllm_operator.plan.generation_defaults import request_defaults
 from rayllm_operator.plan.model_plan import Application
 from rayllm_operator.plan.placement import placement_group, serve_actor_options
 
@@ -96,10 +96,13 @@ def _engine_contract(spec: LLMModelSpec) -> dict[str, Any]:
     if generation.stopping_sequences:
         contract["stopping_sequences"] = list(generation.stopping_sequences)
     if generation.generate_kwargs:
-        contract["generate_kwargs"] = dict(generation.generate_kwargs)
-    if isinstance(generation.prompt_format, PromptFormat):
+        contract["generate_kwargs"] = request_defaults(generation.generate_kwargs)
+    if (prompt_format := generation.own_format) is not None:
+        if prompt_format.bos:
+            # The chat template writes it; raw completions get it from the engine.
+            contract["bos"] = prompt_format.bos
         # RayLLM tokenised the finished prompt with special tokens; today's chat endpoint does not.
-        contract["add_special_tokens"] = True
+        contract["add_special_tokens"] = not prompt_format.bos
     if generation.prompt_format == "disabled":
         contract["chat"] = False
     return contract

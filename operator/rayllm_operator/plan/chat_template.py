@@ -3,8 +3,12 @@
 The algorithm is RayLLM's (``PromptFormat.generate_prompt``), order of messages and oddities included:
 there is at most one system message and it moves to the front; an explicitly empty one suppresses the
 default; with ``system_in_user`` the system text is never stripped; roles may come in any order; tool
-messages are skipped. A missing content counts as empty. What RayLLM answered with a server error
-(an unknown role) is an error of the request here.
+messages are skipped. What RayLLM answered with a server error, or wrote as the word "None", is an error
+of the request here: a role that it did not know, and a content that is no text.
+
+The engine would change two things before the template sees them. It turns ``developer`` messages into
+system messages, unless the template has that word. And it joins several parts of a content, and makes an
+empty text of a null, unless it is told to hand over the parts (``chat_template_content_format: openai``).
 
 Only expressions are written, none of them preceded or followed by white space that counts, so the
 engine's block-trimming options make no difference.
@@ -12,13 +16,30 @@ engine's block-trimming options make no difference.
 
 from rayllm_operator.api.generation import INSTRUCTION, PromptFormat, template_fields
 
+CONTENT_FORMAT = "openai"
+"""How the engine is to hand contents over: as a list of parts, also where the request has one text."""
+
 _PROLOGUE = """\
-{%- set state = namespace(system=none, count=0) -%}
+{%- macro text(message) -%}
+{%- set content = message['content'] -%}
+{%- if content is string -%}
+{{- content -}}
+{%- elif content is sequence and content|length == 1 and content[0]['type'] == 'text' -%}
+{{- content[0]['text'] -}}
+{%- else -%}
+{{- raise_exception('The content of a message with the role ' ~ message['role'] ~ ' must be one text.') -}}
+{%- endif -%}
+{%- endmacro -%}
+{%- set state = namespace(system=none, count=0, holder=none) -%}
 {%- for message in messages -%}
 {%- if message['role'] == 'system' -%}
-{%- set state.system = message['content'] or '' -%}
+{%- set state.system = text(message) -%}
 {%- set state.count = state.count + 1 -%}
-{%- elif message['role'] not in ['user', 'assistant', 'tool'] -%}
+{%- elif message['role'] == 'user' -%}
+{%- set state.holder = HOLDER -%}
+{%- elif message['role'] == 'developer' -%}
+{{- raise_exception('The role developer is not supported; use system.') -}}
+{%- elif message['role'] not in ['assistant', 'tool'] -%}
 {{- raise_exception('Unknown role ' ~ message['role'] ~ '; use system, user, assistant or tool.') -}}
 {%- endif -%}
 {%- endfor -%}
@@ -26,25 +47,30 @@ _PROLOGUE = """\
 {{- raise_exception('Only one system message can be specified.') -}}
 {%- endif -%}
 """
+"""Gathers the system message, and which user message holds it where user messages do."""
+
+_FIRST = "loop.index0 if state.holder is none else state.holder"
+_LAST = "loop.index0"
 
 
 def chat_template(prompt_format: PromptFormat) -> str:
-    """Return the Jinja source that renders conversations as the prompt format does."""
+    """Return the Jinja source that renders conversations as a prompt format with templates does."""
+    system, assistant, user = (
+        template or "" for template in (prompt_format.system, prompt_format.assistant, prompt_format.user)
+    )
     strip = prompt_format.strip_whitespace is None or prompt_format.strip_whitespace
-    content = "(message['content'] or '')" + ("|trim" if strip else "")
-    parts = [_PROLOGUE, _default_system(prompt_format)]
-    if prompt_format.system_in_user:
-        parts.append(_system_tag(prompt_format))
-        user = _fill(prompt_format.user, content, system="state.tag") + "{%- set state.tag = '' -%}\n"
-    else:
-        parts.append(_leading_system(prompt_format, strip=strip))
-        user = _fill(prompt_format.user, content)
-    parts += [
+    content = "text(message)" + ("|trim" if strip else "")
+    in_user = bool(prompt_format.system_in_user)
+    parts = [
+        _PROLOGUE.replace("HOLDER", _LAST if prompt_format.system_in_last_user else _FIRST),
+        _default_system(prompt_format),
+        _expression(_quote(prompt_format.bos or "")),
+        "" if in_user else _leading_system(prompt_format, system, strip=strip),
         "{%- for message in messages -%}\n",
         "{%- if message['role'] == 'user' -%}\n",
-        user,
+        _fill(user, content, _held_system(system) if in_user else "''"),
         "{%- elif message['role'] == 'assistant' -%}\n",
-        _fill(prompt_format.assistant, content),
+        _fill(assistant, content),
         "{%- endif -%}\n{%- endfor -%}\n",
         "{%- if add_generation_prompt -%}\n",
         _expression(_quote(prompt_format.trailing_assistant or "")),
@@ -61,21 +87,22 @@ def _default_system(prompt_format: PromptFormat) -> str:
     return f"{{%- if state.system is none -%}}{{%- set state.system = {_quote(default)} -%}}{{%- endif -%}}\n"
 
 
-def _system_tag(prompt_format: PromptFormat) -> str:
-    tag = " ~ ".join(_terms(prompt_format.system, "state.system"))
-    return f"{{%- set state.tag = '' if state.system is none else ({tag}) -%}}\n"
+def _held_system(template: str) -> str:
+    """Return the term that is the system text in the user message that holds it, and empty in the others."""
+    text = " ~ ".join(_terms(template, "state.system"))
+    return f"({text} if state.system is not none and loop.index0 == state.holder else '')"
 
 
-def _leading_system(prompt_format: PromptFormat, *, strip: bool) -> str:
+def _leading_system(prompt_format: PromptFormat, template: str, *, strip: bool) -> str:
     # Emptiness is judged before stripping: a message of blanks still writes its tags.
     condition = "state.system is not none"
     if not prompt_format.add_system_tags_even_if_message_is_empty:
         condition = "state.system"
     content = "state.system|trim" if strip else "state.system"
-    return f"{{%- if {condition} -%}}\n{_fill(prompt_format.system, content)}{{%- endif -%}}\n"
+    return f"{{%- if {condition} -%}}\n{_fill(template, content)}{{%- endif -%}}\n"
 
 
-def _fill(template: str, content: str, *, system: str = "''") -> str:
+def _fill(template: str, content: str, system: str = "''") -> str:
     return _expression(" ~ ".join(_terms(template, content, system)))
 
 

@@ -3,10 +3,9 @@
 from typing import Any
 
 from rayllm_operator.api.configuration import SupportedEngine
-from rayllm_operator.api.generation import PromptFormat
 from rayllm_operator.api.llm_model import LLMModelSpec
 from rayllm_operator.plan.argument_table import known_arguments
-from rayllm_operator.plan.chat_template import chat_template
+from rayllm_operator.plan.chat_template import CONTENT_FORMAT, chat_template
 from rayllm_operator.plan.former_arguments import LEFT_OUT, TRANSLATED
 
 DEFAULT_MAX_TOTAL_TOKENS = 2048
@@ -53,11 +52,12 @@ def engine_arguments(spec: LLMModelSpec, engine: SupportedEngine) -> dict[str, A
         arguments.setdefault("runner", "pooling")
         if config.max_batch_size is not None:
             arguments["max_num_seqs"] = config.max_batch_size
-    prompt_format = config.generation.prompt_format if config.generation else None
-    if isinstance(prompt_format, PromptFormat):
-        arguments["chat_template"] = chat_template(prompt_format)
-        # The template reads a message's content as text; without this the engine guesses from its source.
-        arguments["chat_template_content_format"] = "string"
+    if config.generation is not None:
+        # RayLLM's sampling defaults are vLLM's neutral ones; today's vLLM takes the model's own unless told.
+        arguments.setdefault("generation_config", "vllm")
+        if config.generation.own_format is not None:
+            arguments["chat_template"] = chat_template(config.generation.own_format)
+            arguments["chat_template_content_format"] = CONTENT_FORMAT
     return arguments
 
 

@@ -9,6 +9,7 @@ from rayllm_operator.plan.application import application
 from rayllm_operator.plan.autoscaling import replica_bounds
 from rayllm_operator.plan.engine_argument_checks import check_engine_arguments
 from rayllm_operator.plan.engines import choose_engine
+from rayllm_operator.plan.generation_defaults import check_generation_defaults
 from rayllm_operator.plan.model_plan import (
     HeadGroup,
     Intent,
@@ -57,7 +58,12 @@ def intent_of(spec: LLMModelSpec) -> Intent:
 
 
 def _check(spec: LLMModelSpec, engine: SupportedEngine) -> list[Finding]:
-    return [*check_semantics(spec), *check_placement(spec), *check_engine_arguments(spec, engine)]
+    return [
+        *check_semantics(spec),
+        *check_placement(spec),
+        *check_engine_arguments(spec, engine),
+        *check_generation_defaults(spec, engine),
+    ]
 
 
 def _plan(request: PlanRequest, engine: SupportedEngine, selection: PoolSelection) -> ModelPlan:

@@ -15,7 +15,7 @@ from rayllm_operator.api.meta import GPU_NODE_POOL
 from rayllm_operator.api.validation import parse_model, parse_pool, validate_model_name
 from tests import data
 
-MODELS = ["mpt-7b-instruct.yaml", "every-key.yaml", "other-spellings.yaml"]
+MODELS = ["mpt-7b-instruct.yaml", "every-key.yaml", "other-spellings.yaml", "tokenizers-template.yaml"]
 
 
 @pytest.mark.parametrize("name", MODELS)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rayllm_engine.defaults import RequestDefaults, ignored_keys, resolve
+from rayllm_engine.defaults import RequestDefaults, ignored_keys, resolve, without_nulls
 from rayllm_engine.settings import InvalidSettingsError, Settings
 
 FIELDS = {
@@ -55,6 +55,10 @@ def test_a_list_of_integers_is_the_text_that_they_decode_to() -> None:
     assert defaults_of(stopping_sequences=[[3, 4]]).stop == ("\n\n",)
 
 
+def test_a_list_may_hold_texts_between_its_token_ids() -> None:
+    assert defaults_of(stopping_sequences=[["a", 3, 4, "b", "c", 3, 4], ["d"]]).stop == ("a\n\nbc\n\n", "d")
+
+
 def test_token_ids_that_decode_to_nothing_are_refused() -> None:
     with pytest.raises(InvalidSettingsError, match=r"the tokens \[0\] decode to an empty text"):
         defaults_of(stopping_sequences=[[0]])
@@ -75,16 +79,10 @@ def test_an_explicit_value_wins_even_if_it_is_zero(explicit: float) -> None:
 
 
 @pytest.mark.parametrize("field", ["max_tokens", "max_completion_tokens"])
-def test_max_new_tokens_is_hugging_faces_name_of_max_tokens(field: str) -> None:
-    defaults = defaults_of(generate_kwargs={"max_new_tokens": 9})
+def test_a_length_under_either_of_its_names_is_the_requests_own(field: str) -> None:
+    defaults = defaults_of(generate_kwargs={"max_tokens": 9})
     assert defaults.changes({}) == {"max_tokens": 9}
     assert defaults.changes({field: 3}) == {}
-
-
-def test_one_field_under_two_names_must_agree() -> None:
-    assert defaults_of(generate_kwargs={"max_new_tokens": 9, "max_tokens": 9}).fields == {"max_tokens": 9}
-    with pytest.raises(InvalidSettingsError, match="max_tokens is given as 9 and, under another name, as 8"):
-        defaults_of(generate_kwargs={"max_new_tokens": 9, "max_tokens": 8})
 
 
 def test_keys_that_the_engine_does_not_have_are_ignored_and_listed() -> None:
@@ -104,6 +102,33 @@ def test_special_tokens_are_a_default_of_chat_only(wanted: bool) -> None:
     assert defaults_of(chat=True, add_special_tokens=wanted).changes({}) == {"add_special_tokens": wanted}
     assert defaults_of(chat=True, add_special_tokens=wanted).changes({"add_special_tokens": not wanted}) == {}
     assert defaults_of(chat=False, add_special_tokens=wanted).changes({}) == {}
+
+
+@pytest.mark.parametrize(
+    ("prompt", "sent"),
+    [
+        ("a", "<s>a"),
+        (["a", "b"], ["<s>a", "<s>b"]),
+        ([1, 2], [1, 2]),
+        ([[1], [2]], [[1], [2]]),
+    ],
+)
+def test_a_bos_of_the_prompt_format_stands_before_every_prompt_that_is_text(prompt: Any, sent: Any) -> None:
+    changes = defaults_of(bos="<s>", add_special_tokens=False).changes({"prompt": prompt})
+    assert changes == {"prompt": sent, "add_special_tokens": False}
+
+
+def test_a_bos_is_left_to_the_chat_template_in_chats() -> None:
+    defaults = defaults_of(chat=True, bos="<s>", add_special_tokens=False)
+    assert defaults.changes({"prompt": "a"}) == {"add_special_tokens": False}
+
+
+def test_a_request_without_its_nulls_is_the_same_request() -> None:
+    assert without_nulls({"n": None, "stop": [], "temperature": 0, "echo": False}) == {
+        "stop": [],
+        "temperature": 0,
+        "echo": False,
+    }
 
 
 @given(request=requests, stop=stop_texts, values=requests)

@@ -22,7 +22,12 @@ async def echo(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 async def call(
-    path: str, chunks: list[bytes], *, method: str = "POST", refusals: Mapping[str, str] | None = None
+    path: str,
+    chunks: list[bytes],
+    *,
+    method: str = "POST",
+    refusals: Mapping[str, str] | None = None,
+    root_path: str = "",
 ) -> tuple[Message, bytes]:
     """Send one request, its body in these chunks, and return the answer's start and body."""
     incoming: list[Message] = [
@@ -38,7 +43,8 @@ async def call(
         outgoing.append(message)
 
     length = str(sum(map(len, chunks))).encode()
-    scope = {"type": "http", "method": method, "path": path, "headers": [(b"content-length", length)]}
+    headers = [(b"content-length", length)]
+    scope = {"type": "http", "method": method, "path": path, "root_path": root_path, "headers": headers}
     application = PublicEndpoints(echo, defaults={CHAT: DEFAULTS}, refusals=refusals or {})
     await application(scope, receive, send)
     start, body = outgoing
@@ -49,6 +55,16 @@ async def test_the_defaults_reach_the_engine_in_the_body() -> None:
     start, body = await call(CHAT, [b'{"messages": [], ', b'"stop": "x"}'])
     assert json.loads(body) == {"messages": [], "stop": ["x", "### End"], "temperature": 0.4}
     assert start["headers"] == [(b"lengths", str(len(body)).encode())]
+
+
+async def test_an_application_below_another_path_gets_the_defaults_too() -> None:
+    _, body = await call(f"/plain{CHAT}", [b"{}"], root_path="/plain")
+    assert json.loads(body) == {"stop": ["### End"], "temperature": 0.4}
+
+
+async def test_a_null_reaches_the_engine_as_an_absent_field() -> None:
+    _, body = await call(CHAT, [b'{"messages": [], "n": null, "temperature": null, "seed": 0}'])
+    assert json.loads(body) == {"messages": [], "seed": 0, "stop": ["### End"], "temperature": 0.4}
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[1]", b"\xff\xfe", b'"text"'])

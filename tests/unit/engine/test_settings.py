@@ -16,13 +16,15 @@ def parse(**section: Any) -> Settings:
 
 def test_every_key_is_read() -> None:
     settings = parse(
-        stopping_sequences=["### End", 2, [3, 4]],
+        stopping_sequences=["### End", 2, [3, 4], [5, "a", 6]],
         generate_kwargs={"temperature": 0.4},
+        bos="<s>",
         add_special_tokens=True,
         chat=False,
     )
-    assert settings.stopping_sequences == ("### End", 2, (3, 4))
-    assert settings.encoded_stops == [(3, 4)]
+    assert settings.stopping_sequences == ("### End", 2, (3, 4), (5, "a", 6))
+    assert settings.encoded_texts == [(3, 4), (5,), (6,)]
+    assert settings.bos == "<s>"
     assert settings.generate_kwargs == {"temperature": 0.4}
     assert settings.add_special_tokens is True
     assert settings.chat is False
@@ -45,8 +47,8 @@ def test_a_number_in_quotes_is_text() -> None:
     [
         pytest.param(
             {"version": 1, "stop": ["x"]},
-            "experimental_configs.rayllm.stop: unknown key; version 1 knows add_special_tokens, chat,"
-            " generate_kwargs, stopping_sequences, version",
+            "experimental_configs.rayllm.stop: unknown key; version 1 knows add_special_tokens, bos,"
+            " chat, generate_kwargs, stopping_sequences, version",
             id="unknown key",
         ),
         pytest.param({"chat": True}, "experimental_configs.rayllm.version: required", id="no version"),
@@ -61,6 +63,7 @@ def test_a_number_in_quotes_is_text() -> None:
         pytest.param({"version": 1, "stopping_sequences": [""]}, FIRST_STOP, id="empty stop"),
         pytest.param({"version": 1, "stopping_sequences": [-1]}, FIRST_STOP, id="negative id"),
         pytest.param({"version": 1, "stopping_sequences": [[]]}, FIRST_STOP, id="no ids"),
+        pytest.param({"version": 1, "stopping_sequences": [[2, ""]]}, FIRST_STOP, id="empty text in a list"),
         pytest.param(
             {"version": 1, "stopping_sequences": "x"}, "stopping_sequences: .* got 'x'", id="no list"
         ),

@@ -1,0 +1,102 @@
+"""``generate_kwargs`` as defaults of request fields: what some names become, and which have no effect.
+
+RayLLM's files use the names of ``transformers.GenerationConfig`` and those of vLLM side by side. RayLLM
+ignored those that its engine did not have, without a word.
+"""
+
+import difflib
+from collections.abc import Mapping
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from rayllm_operator.api.configuration import SupportedEngine
+from rayllm_operator.api.findings import Finding, Severity
+from rayllm_operator.api.llm_model import LLMModelSpec
+
+RENAMED = {"max_new_tokens": "max_tokens", "min_new_tokens": "min_tokens", "num_return_sequences": "n"}
+"""Hugging Face's name of a setting, and the name of vLLM's request field."""
+
+DO_SAMPLE = "do_sample"
+"""Hugging Face's switch between sampling and greedy decoding, which vLLM calls temperature 0."""
+
+RESERVED = frozenset({"model", "messages", "prompt", "stream", "stream_options", "request_id", "user"})
+"""Request fields that cannot have a default: they are the request itself, or belong to its caller."""
+
+_STOPS = "write it to stopping_sequences, where it is added to the request's own stops"
+_INSTEAD = {
+    **dict.fromkeys(("eos_token_id", "stop_strings", "stop_sequences", "stopping_sequences"), _STOPS),
+    "max_length": "write max_total_tokens for prompt and answer, or max_new_tokens for the answer",
+    "max_time": "limit the answer with max_new_tokens",
+    "return_token_type_ids": "it is about the tokenizer's output: leave it out",
+}
+"""Keys that have no effect, and what to write in their place."""
+
+_PATH = ("engine_config", "generation", "generate_kwargs")
+
+
+@cache
+def known_request_fields(vllm_version: str) -> frozenset[str]:
+    """Return the fields that requests of a vLLM version have; empty for a version without a table."""
+    table = files("rayllm_operator.plan").joinpath("request_tables", f"vllm-{vllm_version}.txt")
+    return frozenset(table.read_text().split()) if table.is_file() else frozenset()
+
+
+def request_defaults(generate_kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the defaults under vLLM's names; a null is no default."""
+    given = {key: value for key, value in generate_kwargs.items() if value is not None}
+    sampling = given.pop(DO_SAMPLE, None)
+    defaults = {RENAMED.get(key, key): value for key, value in given.items()}
+    return {**defaults, "temperature": 0} if sampling is False else defaults
+
+
+def check_generation_defaults(spec: LLMModelSpec, engine: SupportedEngine) -> list[Finding]:
+    """Return errors for contradictions in generate_kwargs, and warnings for what has no effect."""
+    generation = spec.engine_config.generation
+    given = {
+        key: value
+        for key, value in ((generation and generation.generate_kwargs) or {}).items()
+        if value is not None
+    }
+    return [*_contradictions(given), *_sampling(given), *_without_effect(given, engine)]
+
+
+def _contradictions(given: Mapping[str, Any]) -> list[Finding]:
+    return [
+        Finding(
+            (*_PATH, old), f"is {given[old]!r}, but {new}, vLLM's name of it, is {given[new]!r}; keep one"
+        )
+        for old, new in RENAMED.items()
+        if old in given and new in given and given[old] != given[new]
+    ]
+
+
+def _sampling(given: Mapping[str, Any]) -> list[Finding]:
+    switch, temperature = given.get(DO_SAMPLE), given.get("temperature")
+    if switch is not None and not isinstance(switch, bool):
+        return [Finding((*_PATH, DO_SAMPLE), f"must be true or false, seen {switch!r}")]
+    if switch is False and temperature:
+        message = f"is {temperature!r} and has no effect, because do_sample is false; keep one of them"
+        return [Finding((*_PATH, "temperature"), message, Severity.WARNING)]
+    if switch is True and temperature == 0:
+        message = "is true and has no effect, because temperature is 0; keep one of them"
+        return [Finding((*_PATH, DO_SAMPLE), message, Severity.WARNING)]
+    return []
+
+
+def _without_effect(given: Mapping[str, Any], engine: SupportedEngine) -> list[Finding]:
+    known = known_request_fields(engine.vllm)
+    findings = []
+    for key in given:
+        if key in RESERVED:
+            reason = "has no effect: it belongs to each request and cannot have a default; leave it out"
+        elif key in _INSTEAD:
+            reason = f"has no effect; {_INSTEAD[key]}"
+        elif known and key not in known and key not in RENAMED and key != DO_SAMPLE:
+            near = difflib.get_close_matches(key, sorted({*known, *RENAMED} - RESERVED), n=1, cutoff=0.75)
+            hint = f"did you mean {near[0]}?" if near else "leave it out"
+            reason = f"has no effect: requests of vLLM {engine.vllm} have no such field; {hint}"
+        else:
+            continue
+        findings.append(Finding((*_PATH, key), reason, Severity.WARNING))
+    return findings
