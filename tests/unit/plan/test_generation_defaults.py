@@ -6,7 +6,7 @@ import pytest
 
 from rayllm_engine.defaults import RESERVED as RESERVED_BY_THE_ENGINE
 from rayllm_engine.settings import parse_settings
-from rayllm_operator.api.configuration import OperatorConfiguration, SupportedEngine
+from rayllm_operator.api.configuration import ENGINE, OperatorConfiguration, SupportedEngine
 from rayllm_operator.api.findings import Finding, Severity
 from rayllm_operator.api.llm_model import LLMModelSpec
 from rayllm_operator.api.validation import parse_model
@@ -35,14 +35,14 @@ def findings_on(generate_kwargs: dict[str, Any], engine: SupportedEngine = ENGIN
 
 def contract(**generation: Any) -> dict[str, Any]:
     """Return the section of the engine's contract, which the engine package must be able to read."""
-    llm_config = application(spec_of(**generation), DEFAULT_ENGINE, restarted_at="").llm_config
+    llm_config = application(spec_of(**generation), ENGINE, restarted_at="").llm_config
     parse_settings(llm_config["experimental_configs"])
     section: dict[str, Any] = llm_config["experimental_configs"]["rayllm"]
     return section
 
 
 def engine_kwargs(**generation: Any) -> dict[str, Any]:
-    kwargs: dict[str, Any] = application(spec_of(**generation), DEFAULT_ENGINE, restarted_at="").llm_config[
+    kwargs: dict[str, Any] = application(spec_of(**generation), ENGINE, restarted_at="").llm_config[
         "engine_kwargs"
     ]
     return kwargs
@@ -187,8 +187,7 @@ def test_a_generation_section_brings_rayllms_sampling_defaults_instead_of_the_mo
     without, findings = parse_model({"engine_config": {"model_id": "org/model"}})
     assert without is not None, findings
     assert (
-        "generation_config"
-        not in application(without, DEFAULT_ENGINE, restarted_at="").llm_config["engine_kwargs"]
+        "generation_config" not in application(without, ENGINE, restarted_at="").llm_config["engine_kwargs"]
     )
 
 
@@ -203,5 +202,5 @@ def test_engine_kwargs_choose_the_models_own_sampling_defaults() -> None:
         }
     )
     assert spec is not None, findings
-    arguments = application(spec, DEFAULT_ENGINE, restarted_at="").llm_config["engine_kwargs"]
+    arguments = application(spec, ENGINE, restarted_at="").llm_config["engine_kwargs"]
     assert arguments["generation_config"] == "auto"
