@@ -46,7 +46,7 @@ def test_a_number_in_quotes_is_text() -> None:
         pytest.param(
             {"version": 1, "stop": ["x"]},
             "experimental_configs.rayllm.stop: unknown key; version 1 knows add_special_tokens, chat,"
-            " generate_kwargs, stopping_sequences, version",
+            " generate_kwargs, mirror, stopping_sequences, version",
             id="unknown key",
         ),
         pytest.param({"chat": True}, "experimental_configs.rayllm.version: required", id="no version"),
@@ -63,6 +63,14 @@ def test_a_number_in_quotes_is_text() -> None:
         pytest.param({"version": 1, "stopping_sequences": [[]]}, FIRST_STOP, id="no ids"),
         pytest.param(
             {"version": 1, "stopping_sequences": "x"}, "stopping_sequences: .* got 'x'", id="no list"
+        ),
+        pytest.param(
+            {"version": 1, "mirror": {"model": "org/m", "s3": {"zone": "x"}}},
+            "rayllm.mirror.s3.zone: .* got 'x'",
+            id="unknown key of the mirror",
+        ),
+        pytest.param(
+            {"version": 1, "mirror": {"model": "../m"}}, r"rayllm.mirror.model: .* got '\.\./m'", id="no id"
         ),
         pytest.param({"version": 1, "chat": "yes"}, "chat: .* got 'yes'", id="boolean in words"),
     ],
