@@ -16,6 +16,7 @@ from rayllm_operator.plan.model_plan import (
     PlanRequest,
     PlanResult,
 )
+from rayllm_operator.plan.model_source import check_model_source
 from rayllm_operator.plan.placement import CPU, GPU, check_placement, replica_bundles, total_of
 from rayllm_operator.plan.pools import PoolSelection, select_pools
 from rayllm_operator.plan.quantities import canonical_quantity
@@ -56,7 +57,12 @@ def intent_of(spec: LLMModelSpec) -> Intent:
 
 
 def _check(spec: LLMModelSpec, engine: SupportedEngine) -> list[Finding]:
-    return [*check_semantics(spec), *check_placement(spec), *check_engine_arguments(spec, engine)]
+    return [
+        *check_semantics(spec),
+        *check_model_source(spec),
+        *check_placement(spec),
+        *check_engine_arguments(spec, engine),
+    ]
 
 
 def _plan(request: PlanRequest, engine: SupportedEngine, selection: PoolSelection) -> ModelPlan:

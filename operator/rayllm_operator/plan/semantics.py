@@ -39,12 +39,8 @@ def _ineffective(spec: LLMModelSpec) -> list[Finding]:
 
 def _not_yet(spec: LLMModelSpec) -> list[Finding]:
     """Name the keys that are accepted and not carried out by this version."""
-    mirror, upgrade = spec.engine_config.s3_mirror_config, None
-    if spec.cluster_config is not None:
-        upgrade = spec.cluster_config.upgrade
+    upgrade = spec.cluster_config.upgrade if spec.cluster_config is not None else None
     given = {
-        ("engine_config", "s3_mirror_config", "s3_sync_args"): mirror and mirror.s3_sync_args,
-        ("engine_config", "s3_mirror_config", "s3_aws_credentials"): mirror and mirror.s3_aws_credentials,
         ("cluster_config", "upgrade", "type"): upgrade and upgrade.type not in (None, "NewCluster"),
         ("cluster_config", "upgrade", "maxSurge"): upgrade and upgrade.max_surge,
         ("cluster_config", "upgrade", "readyTimeoutSeconds"): upgrade and upgrade.ready_timeout_seconds,
