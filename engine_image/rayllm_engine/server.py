@@ -17,6 +17,7 @@ from ray.serve.llm.openai_api_models import ErrorResponse
 
 from rayllm_engine.defaults import RequestDefaults, ignored_keys, resolve
 from rayllm_engine.direct import PublicEndpoints, not_found
+from rayllm_engine.mirror.nodes import model_files
 from rayllm_engine.requests import GENERATING_ENDPOINTS, request_fields, request_from
 from rayllm_engine.settings import SECTION, InvalidSettingsError, parse_settings
 
@@ -63,7 +64,8 @@ class RayLLMServer(LLMServer):  # type: ignore[misc]  # Ray is not installed whe
         self._settings = parse_settings(config.experimental_configs)
         self._body_defaults: dict[str, RequestDefaults] = {}
         self._request_defaults: dict[str, RequestDefaults] = {}
-        await super().start()
+        async with model_files(config, self._settings.mirror):
+            await super().start()
         await self._resolve_defaults()
         began = time.monotonic()
         await self._warm_up()

@@ -10,6 +10,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, StrictStr, ValidationError
 from pydantic_core import ErrorDetails
 
+from rayllm_engine.mirror.settings import MirrorSettings
+
 SECTION = "experimental_configs.rayllm"
 """Where the section stands in an LLMConfig; error messages start with it."""
 
@@ -47,6 +49,9 @@ class Settings(BaseModel):
 
     chat: StrictBool = True
     """Whether chat completions are served; false answers them with 404."""
+
+    mirror: MirrorSettings | None = None
+    """What is downloaded before the engine starts; None leaves the model's files to the engine."""
 
     @property
     def encoded_texts(self) -> list[tuple[int, ...]]:
@@ -102,11 +107,15 @@ def _key_of(error: ErrorDetails) -> str:
     location = error["loc"]
     if location[0] == "stopping_sequences" and len(location) > 1:
         return f"stopping_sequences[{location[1]}]"
+    if location[0] == "mirror":
+        return ".".join(str(part) for part in location)
     return str(location[0])
 
 
 def _complaint(key: str, error: ErrorDetails) -> str:
     """Return what is wrong at this key and what would be right."""
+    if key.startswith("mirror"):
+        return f"{error['msg']}, got {error['input']!r}"
     if error["type"] == "extra_forbidden":
         return f"unknown key; version {VERSION} knows {', '.join(sorted(Settings.model_fields))}"
     if error["type"] == "missing":

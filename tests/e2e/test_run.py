@@ -1,19 +1,14 @@
 """``rayllm run``: the example's file answers on this machine without Kubernetes, and Ctrl-C leaves nothing."""
 
-import os
 import signal
-import subprocess
-import sys
-import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from openai import OpenAI
 
-from rayllm_operator.cli.local_ray import free_ports
+from tests.harness.local_run import Run, rayllm_run
 from tests.harness.local_stack import CHECKOUT, engine_python, make_model, wait_until
 from tests.harness.tiny_model import SENTENCE
 
@@ -27,56 +22,18 @@ FAMILY = 10
 """Ray alone is more processes than that."""
 
 
-@dataclass(frozen=True)
-class Run:
-    """A ``rayllm run`` and what it says."""
-
-    process: "subprocess.Popen[str]"
-    output: Path
-    progress: Path
-    mark: str
-    """Stands in the environment of the process and of all of its descendants."""
-
-    def check(self) -> None:
-        """Fail with its own words if it has ended."""
-        assert self.process.poll() is None, self.progress.read_text()
-
-    def family(self) -> list[int]:
-        """Return every process that descends from it, adopted by whomever."""
-        found = []
-        for environment in Path("/proc").glob("[0-9]*/environ"):
-            try:
-                if self.mark.encode() in environment.read_bytes():
-                    found.append(int(environment.parent.name))
-            except OSError:
-                continue  # it has ended, or it is somebody else's
-        return found
-
-
 @pytest.fixture
 def run(tmp_path: Path) -> Iterator[Run]:
-    with started(MODEL_FILE, tmp_path) as running:
+    with served(MODEL_FILE, tmp_path) as running:
         yield running
 
 
 @contextmanager
-def started(file: Path, tmp_path: Path) -> Iterator[Run]:
+def served(file: Path, folder: Path) -> Iterator[Run]:
     """Run a file that names the tiny model."""
-    python, mark = engine_python(), f"RAYLLM_TEST={uuid.uuid4()}"
-    make_model(tmp_path / "models" / "tiny-llama", python)
-    output, progress = tmp_path / "output", tmp_path / "progress"
-    command = [sys.executable, "-m", "rayllm_operator.cli.main", "run", str(file)]
-    command += ["--port", str(free_ports(1)[0]), "--model-volume", str(tmp_path / "models")]
-    name, _, value = mark.partition("=")
-    # Without SPT_NOENV the titles that Ray's processes give themselves would overwrite their environment.
-    environment = os.environ | {name: value, "SPT_NOENV": "1", "RAYLLM_ENGINE_PYTHON": str(python)}
-    with output.open("w") as out, progress.open("w") as err:
-        process = subprocess.Popen(command, stdout=out, stderr=err, text=True, env=environment)
-    try:
-        yield Run(process, output, progress, mark)
-    finally:
-        process.terminate()
-        process.wait()
+    make_model(folder / "models" / "tiny-llama", engine_python())
+    with rayllm_run(file, folder, "--model-volume", str(folder / "models")) as run:
+        yield run
 
 
 def client_of(run: Run) -> OpenAI:
@@ -109,7 +66,7 @@ def test_a_model_without_workers_answers_from_its_replica_actor(tmp_path: Path) 
     )
     file.write_text(text)
 
-    with started(file, tmp_path) as run:
+    with served(file, tmp_path) as run:
         assert answer_of(client_of(run)) == ANSWER
 
 

@@ -5,16 +5,15 @@ stands in ``deployments`` is not, so autoscaling and the request limits live the
 deployment on (Ray 2.60, ``get_app_code_version``).
 """
 
-from collections.abc import Sequence
 from typing import Any
 
 from rayllm_operator.api.configuration import SupportedEngine
 from rayllm_operator.api.llm_model import LLMModelSpec
-from rayllm_operator.api.registry import ExtraFiles
 from rayllm_operator.plan.autoscaling import autoscaling
 from rayllm_operator.plan.engine_arguments import engine_arguments
 from rayllm_operator.plan.generation_defaults import request_defaults
 from rayllm_operator.plan.model_plan import Application
+from rayllm_operator.plan.model_source import mirror_contract, model_loading
 from rayllm_operator.plan.placement import placement_group, serve_actor_options
 
 ENGINE_CONTRACT_VERSION = 1
@@ -50,7 +49,7 @@ def deployment_name(model_id: str) -> str:
 
 def _llm_config(spec: LLMModelSpec, engine: SupportedEngine, restarted_at: str) -> dict[str, Any]:
     config: dict[str, Any] = {
-        "model_loading_config": _model_loading(spec),
+        "model_loading_config": model_loading(spec.engine_config),
         "llm_engine": "vLLM",
         "engine_kwargs": engine_arguments(spec, engine),
         "placement_group_config": placement_group(spec),
@@ -67,30 +66,11 @@ def _llm_config(spec: LLMModelSpec, engine: SupportedEngine, restarted_at: str) 
     return config
 
 
-def _model_loading(spec: LLMModelSpec) -> dict[str, Any]:
-    engine = spec.engine_config
-    loading: dict[str, Any] = {"model_id": engine.model_id}
-    mirror = engine.s3_mirror_config or engine.gcs_mirror_config
-    if mirror is not None and mirror.bucket_uri is not None:
-        loading["model_source"] = {
-            "bucket_uri": mirror.bucket_uri,
-            **_extra_files(mirror.extra_files or ()),
-        }
-    else:
-        loading["model_source"] = engine.hf_model_id or engine.model_id
-    return loading
-
-
-def _extra_files(folders: Sequence[ExtraFiles]) -> dict[str, Any]:
-    files = [
-        {"bucket_uri": folder.bucket_uri, "destination_path": folder.destination_path} for folder in folders
-    ]
-    return {"extra_files": files} if files else {}
-
-
 def _engine_contract(spec: LLMModelSpec) -> dict[str, Any]:
     generation = spec.engine_config.generation
     contract: dict[str, Any] = {"version": ENGINE_CONTRACT_VERSION}
+    if mirror := mirror_contract(spec.engine_config):
+        contract["mirror"] = mirror
     if generation is None:
         return contract
     if generation.stopping_sequences:

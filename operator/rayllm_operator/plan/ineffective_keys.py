@@ -11,18 +11,12 @@ Row = tuple[tuple[str, ...], object, str]
 
 def ineffective_keys(spec: LLMModelSpec) -> list[Finding]:
     """Return a warning for each key that is given and has no effect."""
-    rows = [*_of_old_files(spec), *_of_embedding_engines(spec), *_of_mirrors(spec)]
+    rows = [*_of_old_files(spec), *_of_embedding_engines(spec)]
     return [
         Finding(path, f"has no effect{why}: leave it out", Severity.WARNING)
         for path, value, why in rows
         if value is not None
     ]
-
-
-def from_gcs(spec: LLMModelSpec) -> bool:
-    """Tell whether ``s3_mirror_config`` names a bucket of Google's, as RayLLM's users wrote."""
-    mirror = spec.engine_config.s3_mirror_config
-    return mirror is not None and (mirror.bucket_uri or "").startswith("gs://")
 
 
 def _of_old_files(spec: LLMModelSpec) -> Iterator[Row]:
@@ -45,10 +39,3 @@ def _of_embedding_engines(spec: LLMModelSpec) -> Iterator[Row]:
             "; vLLM waits for no batch",
         )
         yield ("engine_config", "generation"), engine.generation, "; an EmbeddingEngine generates no text"
-
-
-def _of_mirrors(spec: LLMModelSpec) -> Iterator[Row]:
-    path, mirror = ("engine_config", "s3_mirror_config"), spec.engine_config.s3_mirror_config
-    if mirror is not None and from_gcs(spec):
-        yield (*path, "s3_sync_args"), mirror.s3_sync_args, " with a gs:// bucket"
-        yield (*path, "s3_aws_credentials"), mirror.s3_aws_credentials, " with a gs:// bucket"

@@ -17,6 +17,7 @@ from rayllm_operator.plan.model_plan import (
     PlanRequest,
     PlanResult,
 )
+from rayllm_operator.plan.model_source import check_model_source
 from rayllm_operator.plan.placement import CPU, GPU, replica_bundles, total_of
 from rayllm_operator.plan.placement_checks import check_placement
 from rayllm_operator.plan.pools import PoolSelection, select_pools
@@ -60,6 +61,7 @@ def intent_of(spec: LLMModelSpec) -> Intent:
 def _check(spec: LLMModelSpec, engine: SupportedEngine) -> list[Finding]:
     return [
         *check_semantics(spec),
+        *check_model_source(spec),
         *check_placement(spec),
         *check_engine_arguments(spec, engine),
         *check_generation_defaults(spec, engine),

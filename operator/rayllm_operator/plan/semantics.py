@@ -4,7 +4,7 @@ from rayllm_operator.api.cluster_config import TOKEN_VARIABLES
 from rayllm_operator.api.findings import Finding, Severity
 from rayllm_operator.api.llm_model import LLMModelSpec
 from rayllm_operator.plan.engine_types import keys_of_another_engine
-from rayllm_operator.plan.ineffective_keys import from_gcs, ineffective_keys
+from rayllm_operator.plan.ineffective_keys import ineffective_keys
 from rayllm_operator.plan.runtime_envs import check_runtime_envs
 
 
@@ -48,15 +48,8 @@ def _unsupported(spec: LLMModelSpec) -> list[Finding]:
 
 def _not_yet(spec: LLMModelSpec) -> list[Finding]:
     """Name the keys that are accepted and not carried out by this version."""
-    mirror, upgrade = spec.engine_config.s3_mirror_config, None
-    from_s3 = not from_gcs(spec)
-    if spec.cluster_config is not None:
-        upgrade = spec.cluster_config.upgrade
+    upgrade = spec.cluster_config.upgrade if spec.cluster_config is not None else None
     given = {
-        ("engine_config", "s3_mirror_config", "s3_sync_args"): from_s3 and mirror and mirror.s3_sync_args,
-        ("engine_config", "s3_mirror_config", "s3_aws_credentials"): (
-            from_s3 and mirror and mirror.s3_aws_credentials
-        ),
         ("cluster_config", "upgrade", "type"): upgrade and upgrade.type not in (None, "NewCluster"),
         ("cluster_config", "upgrade", "maxSurge"): upgrade and upgrade.max_surge,
         ("cluster_config", "upgrade", "readyTimeoutSeconds"): upgrade and upgrade.ready_timeout_seconds,

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from rayllm_operator.api.findings import Severity
 from rayllm_operator.cli import local_application as local
 from rayllm_operator.cli.inputs import read_inputs
 from rayllm_operator.cli.local_application import CannotServeHereError, LocalApplication, llm_config
@@ -26,7 +27,7 @@ def plan_of(directory: Path, model: str, pools: str = "") -> ModelPlan:
     (directory / "pools.yaml").write_text(pools)
     pool_files = [str(directory / "pools.yaml")] if pools else []
     inputs = read_inputs([str(directory / "org--model.yaml")], pool_files, None, "default")
-    assert not inputs.reports
+    assert all(report.severity is Severity.WARNING for report in inputs.reports), inputs.reports
     plan = inputs.models[0].result.plan
     assert plan is not None
     return plan

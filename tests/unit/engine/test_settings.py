@@ -48,7 +48,7 @@ def test_a_number_in_quotes_is_text() -> None:
         pytest.param(
             {"version": 1, "stop": ["x"]},
             "experimental_configs.rayllm.stop: unknown key; version 1 knows add_special_tokens, bos,"
-            " chat, generate_kwargs, stopping_sequences, version",
+            " chat, generate_kwargs, mirror, stopping_sequences, version",
             id="unknown key",
         ),
         pytest.param({"chat": True}, "experimental_configs.rayllm.version: required", id="no version"),
@@ -66,6 +66,14 @@ def test_a_number_in_quotes_is_text() -> None:
         pytest.param({"version": 1, "stopping_sequences": [[2, ""]]}, FIRST_STOP, id="empty text in a list"),
         pytest.param(
             {"version": 1, "stopping_sequences": "x"}, "stopping_sequences: .* got 'x'", id="no list"
+        ),
+        pytest.param(
+            {"version": 1, "mirror": {"model": "org/m", "s3": {"zone": "x"}}},
+            "rayllm.mirror.s3.zone: .* got 'x'",
+            id="unknown key of the mirror",
+        ),
+        pytest.param(
+            {"version": 1, "mirror": {"model": "../m"}}, r"rayllm.mirror.model: .* got '\.\./m'", id="no id"
         ),
         pytest.param({"version": 1, "chat": "yes"}, "chat: .* got 'yes'", id="boolean in words"),
     ],

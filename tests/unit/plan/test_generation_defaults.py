@@ -6,7 +6,7 @@ import pytest
 
 from rayllm_engine.defaults import RESERVED as RESERVED_BY_THE_ENGINE
 from rayllm_engine.settings import parse_settings
-from rayllm_operator.api.configuration import ENGINE, OperatorConfiguration, SupportedEngine
+from rayllm_operator.api.configuration import OperatorConfiguration, SupportedEngine
 from rayllm_operator.api.findings import Finding, Severity
 from rayllm_operator.api.llm_model import LLMModelSpec
 from rayllm_operator.api.validation import parse_model

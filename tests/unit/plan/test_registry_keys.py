@@ -90,15 +90,6 @@ def test_what_today_s_engine_cannot_do_is_refused_in_one_sentence(
             {"engine_config": {**EMBEDDING, "generation": {}}},
             "engine_config.generation: has no effect; an EmbeddingEngine generates no text: leave it out",
         ),
-        (
-            {
-                "engine_config": {
-                    "model_id": "m",
-                    "s3_mirror_config": {"bucket_uri": "gs://b/m", "s3_sync_args": ["--no-sign-request"]},
-                }
-            },
-            "engine_config.s3_mirror_config.s3_sync_args: has no effect with a gs:// bucket: leave it out",
-        ),
     ],
 )
 def test_a_key_without_an_effect_is_accepted_and_named(spec: dict[str, Any], sentence: str) -> None:
@@ -162,11 +153,3 @@ def test_another_tokenizer_reaches_the_engine() -> None:
     config = llm_config(engine_config={"model_id": "org/m", "tokenizer_id": "org/tokenizer"})
 
     assert config["engine_kwargs"]["tokenizer"] == "org/tokenizer"
-
-
-def test_an_s3_mirror_may_name_a_bucket_of_google_s() -> None:
-    config = llm_config(
-        engine_config={"model_id": "org/m", "s3_mirror_config": {"bucket_uri": "gs://bucket/m"}}
-    )
-
-    assert config["model_loading_config"]["model_source"] == {"bucket_uri": "gs://bucket/m"}

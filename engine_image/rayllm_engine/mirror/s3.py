@@ -1,0 +1,203 @@
+"""A folder of an S3 bucket, read with boto3."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import boto3
+import urllib3
+from botocore import UNSIGNED
+from botocore.config import Config
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    ConnectTimeoutError,
+    EndpointConnectionError,
+    FlexibleChecksumError,
+    HTTPClientError,
+    IncompleteReadError,
+    NoCredentialsError,
+    PartialCredentialsError,
+    ResponseStreamingError,
+)
+
+from rayllm_engine.mirror.checksums import Checksum, from_base64
+from rayllm_engine.mirror.errors import MirrorError, TransientError
+from rayllm_engine.mirror.settings import S3Settings
+from rayllm_engine.mirror.store import StoredObject
+
+_BLOCK = 1 << 20
+_BROKEN = (
+    HTTPClientError,
+    IncompleteReadError,
+    ResponseStreamingError,
+    urllib3.exceptions.HTTPError,
+    OSError,
+)
+_CREDENTIALS = (NoCredentialsError, PartialCredentialsError)
+_CHECKSUMS = ("SHA256", "SHA1", "CRC32C", "CRC32")
+"""What HeadObject calls the checksums that can be computed here, strongest first."""
+
+CREDENTIAL_VARIABLES = {
+    "AWS_ACCESS_KEY_ID": "aws_access_key_id",
+    "AWS_SECRET_ACCESS_KEY": "aws_secret_access_key",
+    "AWS_SESSION_TOKEN": "aws_session_token",
+    "AWS_SECURITY_TOKEN": "aws_session_token",
+    "AWS_DEFAULT_REGION": "region_name",
+    "AWS_REGION": "region_name",
+}
+"""The environment variables that a credentials service may answer with, as boto3's session calls them."""
+
+_HELP = {
+    301: "the bucket is in another region: give it as --region in s3_sync_args",
+    400: "check --region and --endpoint-url in s3_sync_args",
+    401: "check the credentials",
+    403: (
+        "give the pod credentials that may list and read it (cluster_config.env, a service account or"
+        " s3_aws_credentials), or --no-sign-request in s3_sync_args for a public bucket"
+    ),
+    404: "check bucket_uri and --endpoint-url",
+    412: "it changed while it was being downloaded; the next start takes the new one",
+}
+"""What to do about an answer of the store, by HTTP status."""
+
+
+class S3Store:
+    """One folder of one S3 bucket.
+
+    Parameters
+    ----------
+    bucket, prefix
+        The folder; a prefix that is not empty ends in a slash.
+    settings
+        How the store is reached.
+    anonymous
+        Whether requests go unsigned.
+    environment
+        Variables of a credentials service, which take the place of boto3's own chain.
+    connections
+        Requests that are sent at the same time.
+    """
+
+    range_size = 64 << 20
+
+    def __init__(
+        self,
+        bucket: str,
+        prefix: str,
+        settings: S3Settings,
+        *,
+        anonymous: bool,
+        environment: Mapping[str, str],
+        connections: int,
+    ) -> None:
+        self._bucket, self._prefix = bucket, prefix
+        self._payer = {"RequestPayer": settings.request_payer} if settings.request_payer else {}
+        session = {CREDENTIAL_VARIABLES[name]: value for name, value in environment.items()}
+        session |= {"profile_name": settings.profile} if settings.profile else {}
+        session |= {"region_name": settings.region} if settings.region else {}
+        config = Config(
+            max_pool_connections=connections,
+            connect_timeout=10,
+            read_timeout=60,
+            retries={"mode": "standard", "max_attempts": 5},
+            **({"signature_version": UNSIGNED} if anonymous else {}),
+        )
+        try:
+            self._client = boto3.Session(**session).client(
+                "s3",
+                endpoint_url=settings.endpoint_url,
+                verify=settings.ca_bundle or settings.verify_tls,
+                config=config,
+            )
+        except (BotoCoreError, ValueError) as error:
+            raise MirrorError(f"{self.address()}: {error}; check s3_sync_args") from error
+
+    def address(self, path: str = "") -> str:
+        """Return the address of an object below the folder, for messages."""
+        return f"s3://{self._bucket}/{self._prefix}{path}"
+
+    def objects(self) -> Sequence[StoredObject]:
+        """List the folder with all below it; names that end in a slash are markers of folders, not files."""
+        pages = self._client.get_paginator("list_objects_v2").paginate(
+            Bucket=self._bucket, Prefix=self._prefix, **self._payer
+        )
+        found = []
+        try:
+            for page in pages:
+                for each in page.get("Contents", ()):
+                    if not each["Key"].endswith("/"):
+                        path = each["Key"].removeprefix(self._prefix)
+                        modified = each["LastModified"].timestamp()
+                        found.append(StoredObject(path, each["Size"], each["ETag"].strip('"'), modified))
+        except (BotoCoreError, ClientError) as error:
+            raise self._refusal(error) from error
+        return found
+
+    def read(self, stored: StoredObject, start: int, end: int) -> Iterator[bytes]:
+        """Read a range, under the condition that the object is still this version."""
+        try:
+            answer = self._client.get_object(
+                Bucket=self._bucket,
+                Key=self._prefix + stored.path,
+                Range=f"bytes={start}-{end - 1}",
+                IfMatch=f'"{stored.version}"',
+                **self._payer,
+            )
+            yield from answer["Body"].iter_chunks(_BLOCK)
+        except (*_BROKEN, FlexibleChecksumError) as error:
+            # Recent versions of botocore check answers that are a whole object; every file is checked later.
+            raise TransientError(str(error)) from error
+        except (BotoCoreError, ClientError) as error:
+            raise self._refusal(error, stored.path) from error
+
+    def checksum(self, stored: StoredObject) -> Checksum | None:
+        """Return the whole content's checksum, or else the MD5 that an ETag is where nothing encrypts it.
+
+        An upload in parts has an ETag that is the MD5 of the parts' MD5s, then a dash and their number;
+        the size of the parts is asked for. Source: Amazon S3 user guide, "Checking object integrity".
+        """
+        head = self._head(stored.path, ChecksumMode="ENABLED")
+        for name in _CHECKSUMS:
+            value = head.get(f"Checksum{name}")
+            if value and "-" not in value and head.get("ChecksumType") != "COMPOSITE":
+                return from_base64(name.lower(), value)
+        encrypted = head.get("ServerSideEncryption", "AES256") != "AES256" or head.get("SSECustomerAlgorithm")
+        match = re.fullmatch("([0-9a-f]{32})(?:-([0-9]+))?", stored.version)
+        if encrypted or match is None:
+            return None
+        digest = bytes.fromhex(match[1])
+        if match[2] is None:
+            return Checksum("md5", digest)
+        part_size = self._part_size(stored, int(match[2]))
+        return None if part_size is None else Checksum("md5", digest, part_size)
+
+    def _part_size(self, stored: StoredObject, parts: int) -> int | None:
+        """Return the size that all parts but the last have, None where they differ."""
+        first = int(self._head(stored.path, PartNumber=1)["ContentLength"])
+        last = int(self._head(stored.path, PartNumber=parts)["ContentLength"])
+        return first if first > 0 and first * (parts - 1) + last == stored.size else None
+
+    def _head(self, path: str, **parameters: Any) -> Mapping[str, Any]:
+        try:
+            answer: Mapping[str, Any] = self._client.head_object(
+                Bucket=self._bucket, Key=self._prefix + path, **parameters, **self._payer
+            )
+        except (BotoCoreError, ClientError) as error:
+            raise self._refusal(error, path) from error
+        return answer
+
+    def _refusal(self, error: Exception, path: str = "") -> MirrorError:
+        """Return what the store's answer means for whoever wrote the mirror's address."""
+        address = self.address(path)
+        if isinstance(error, ClientError):
+            status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+            details = error.response.get("Error", {})
+            help_ = _HELP.get(status, "check the store, and then restart the model")
+            said = f"{status} {details.get('Code', '')}: {details.get('Message', '')}"
+            return MirrorError(f"{address}: the store answered {said}; {help_}")
+        if isinstance(error, _CREDENTIALS):
+            return MirrorError(f"{address}: there are no AWS credentials; {_HELP[403]}")
+        if isinstance(error, EndpointConnectionError | ConnectTimeoutError):
+            return MirrorError(f"{address}: {error}; check --endpoint-url, --region and the pod's network")
+        return MirrorError(f"{address}: {error}")
