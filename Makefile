@@ -76,9 +76,10 @@ format: setup ## Format the code
 
 ##@ Keep generated files true
 
-generate: setup ## Write crds/ and docs/cli.md anew; tests hold both to their generators
+generate: setup ## Write crds/, docs/cli.md and the tables of docs/registry.md anew; tests hold them to it
 	$(BIN)/python -m rayllm_operator.api.generate crds
 	$(BIN)/python -m rayllm_operator.cli.reference >docs/cli.md
+	$(BIN)/python -m tests.harness.registry_page
 
 engine-table: setup engine ## Write the table of the engine arguments of the engine environment's vLLM
 	"$$(tests/harness/engine_env)" -m rayllm_engine.arguments operator/rayllm_operator/plan/engine_tables

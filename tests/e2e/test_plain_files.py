@@ -48,7 +48,7 @@ def rayllm(*arguments: str) -> str:
 def test_ray_and_vllm_accept_the_plain_files_of_the_examples(
     python: Path, environment: dict[str, str]
 ) -> None:
-    files = [str(EXAMPLES / "mpt-7b-instruct.yaml"), str(EXAMPLES / "tiny-llama.yaml")]
+    files = [str(EXAMPLES / "mosaicml--mpt-7b-instruct.yaml"), str(EXAMPLES / "tiny-llama.yaml")]
     services = [yaml.safe_load(rayllm("render", file, "--format", "rayservice")) for file in files]
     texts = {
         "llmconfig": [rayllm("render", file, "--format", "llmconfig") for file in files],

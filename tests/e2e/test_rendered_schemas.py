@@ -44,7 +44,10 @@ def loaded(python: Path, serve_configs: list[str]) -> list[dict[str, Any]]:
 
 
 def test_ray_and_vllm_accept_every_example(python: Path) -> None:
-    manifests = [ray_service("mpt-7b-instruct", pool("a10")), ray_service("tiny-llama", pool("cpu"))]
+    manifests = [
+        ray_service("mosaicml--mpt-7b-instruct", pool("a10")),
+        ray_service("tiny-llama", pool("cpu")),
+    ]
     mpt, tiny = loaded(python, [manifest["spec"]["serveConfigV2"] for manifest in manifests])
     assert mpt == {
         "deployments": [deployment_name("mosaicml/mpt-7b-instruct")],
@@ -56,6 +59,19 @@ def test_ray_and_vllm_accept_every_example(python: Path) -> None:
         "executor": "ray",
     }
     assert tiny["bundles"] == [{CPU: 1, GPU: 0, "cpu_pool": 0.01, "accelerator_type_cpu": 0.01}]
+
+
+def test_ray_and_vllm_accept_the_whole_zoo(python: Path) -> None:
+    examples = CHECKOUT / "examples"
+    pools = [pool(path.stem) for path in sorted((examples / "pools").glob("*.yaml"))]
+    names = [path.stem for path in sorted((examples / "models").glob("*.yaml"))]
+    manifests = [ray_service(name, *pools) for name in names]
+
+    outcomes = loaded(python, [manifest["spec"]["serveConfigV2"] for manifest in manifests])
+
+    assert {name: outcome.get("error") for name, outcome in zip(names, outcomes, strict=True)} == (
+        dict.fromkeys(names)
+    )
 
 
 @pytest.mark.property

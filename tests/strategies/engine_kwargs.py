@@ -19,8 +19,11 @@ _KINDS: dict[str, st.SearchStrategy[Any]] = {
     "list": st.lists(WORDS, max_size=2),
     "mapping": MAPPINGS,
 }
-_WORDS = {"quantization": st.sampled_from(["awq", "gptq", "fp8"])}
-"""Arguments that are looked up at once, though any text is of the right type."""
+_SPECIAL: dict[str, st.SearchStrategy[Any]] = {
+    "quantization": st.sampled_from(["awq", "gptq", "fp8"]),
+    "lora_modules": st.lists(st.just({"name": "adapter", "path": "/models/adapter"}), max_size=2),
+}
+"""Arguments that vLLM looks into at once, so that not any text or list will do."""
 
 _FORMER: dict[str, st.SearchStrategy[Any]] = {
     **dict.fromkeys(LEFT_OUT, JSON),
@@ -32,8 +35,8 @@ _LIVING_NAMES = {"disable_log_requests": "enable_log_requests", "task": "runner"
 
 
 def _values(argument: Argument) -> st.SearchStrategy[Any]:
-    if argument.name in _WORDS:
-        return _WORDS[argument.name]
+    if argument.name in _SPECIAL:
+        return _SPECIAL[argument.name]
     kinds = [_KINDS[kind] for kind in argument.kinds if kind in _KINDS]
     return st.one_of(*kinds, *([st.sampled_from(argument.choices)] if argument.choices else []))
 

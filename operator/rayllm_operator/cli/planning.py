@@ -90,6 +90,6 @@ def _node(bundles: list[Amounts]) -> dict[str, object]:
     total = total_of(bundles)
     return {
         "gpus": max(CATCH_ALL_GPUS, math.ceil(total.get(GPU, 0))),
-        "cpus": max(CATCH_ALL_CPUS, float(total.get(CPU, 0))),
+        "cpus": max(CATCH_ALL_CPUS, math.ceil(total.get(CPU, 0))),
         "memory": CATCH_ALL_MEMORY,
     }

@@ -195,7 +195,7 @@ def test_a_model_keeps_its_engine_image_until_it_asks_for_the_operators() -> Non
 
 
 def test_rayllms_own_example_is_accepted_unchanged() -> None:
-    spec = yaml.safe_load((EXAMPLES / "models" / "mpt-7b-instruct.yaml").read_text())["spec"]
+    spec = yaml.safe_load((EXAMPLES / "models" / "mosaicml--mpt-7b-instruct.yaml").read_text())["spec"]
     result = plan(pool("a10"), **spec)
     assert result.plan is not None, result.findings
     assert not result.findings

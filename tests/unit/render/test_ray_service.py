@@ -44,7 +44,9 @@ def ray_service(example: str, *pools: Pool, **cluster_config: Any) -> dict[str, 
     return manifest
 
 
-@pytest.fixture(params=[("mpt-7b-instruct", "a10"), ("tiny-llama", "cpu")], ids=lambda pair: pair[0])
+@pytest.fixture(
+    params=[("mosaicml--mpt-7b-instruct", "a10"), ("tiny-llama", "cpu")], ids=lambda pair: pair[0]
+)
 def manifest(request: pytest.FixtureRequest) -> dict[str, Any]:
     model, pool_name = request.param
     return ray_service(model, pool(pool_name))
@@ -96,7 +98,7 @@ def test_it_holds_nothing_that_kuberay_would_drop_or_respell(manifest: dict[str,
 def test_the_same_input_gives_the_same_bytes_in_every_process() -> None:
     script = (
         "from tests.unit.render.test_ray_service import *;"
-        "print(to_yaml(ray_service('mpt-7b-instruct', pool('a10'))), end='')"
+        "print(to_yaml(ray_service('mosaicml--mpt-7b-instruct', pool('a10'))), end='')"
     )
     texts = {
         subprocess.run(
@@ -109,14 +111,16 @@ def test_the_same_input_gives_the_same_bytes_in_every_process() -> None:
         ).stdout
         for seed in ("1", "2")
     }
-    assert texts == {to_yaml(ray_service("mpt-7b-instruct", pool("a10")))}
+    assert texts == {to_yaml(ray_service("mosaicml--mpt-7b-instruct", pool("a10")))}
 
 
 def test_worker_groups_follow_the_age_of_their_pools_and_not_their_priority() -> None:
     old = pool("a10")
     old = Pool("spot", old.spec, age="2026-01-01T00:00:00Z")
     young = Pool("reserved", pool("a10", priority=10).spec, age="2026-02-01T00:00:00Z")
-    groups = ray_service("mpt-7b-instruct", young, old)["spec"]["rayClusterConfig"]["workerGroupSpecs"]
+    groups = ray_service("mosaicml--mpt-7b-instruct", young, old)["spec"]["rayClusterConfig"][
+        "workerGroupSpecs"
+    ]
     assert [(group["groupName"], group["priority"]) for group in groups] == [("spot", 0), ("reserved", 1)]
 
 
@@ -135,14 +139,16 @@ def test_autoscaling_stands_where_changing_it_restarts_nothing() -> None:
 
 
 def test_two_models_share_a_node_and_their_pods_ask_for_their_part_of_it() -> None:
-    group = ray_service("mpt-7b-instruct", pool("a10"))["spec"]["rayClusterConfig"]["workerGroupSpecs"][0]
+    group = ray_service("mosaicml--mpt-7b-instruct", pool("a10"))["spec"]["rayClusterConfig"][
+        "workerGroupSpecs"
+    ][0]
     requests = group["template"]["spec"]["containers"][0]["resources"]["requests"]
     assert requests == {"cpu": "11", "memory": "45Gi", "nvidia.com/gpu": "1"}, "a quarter of the node"
 
 
 def test_the_hugging_face_token_is_a_file_and_never_an_environment_variable() -> None:
     token = {"secretName": "hub", "key": "token"}
-    manifest = ray_service("mpt-7b-instruct", pool("a10"), huggingFaceToken=token)
+    manifest = ray_service("mosaicml--mpt-7b-instruct", pool("a10"), huggingFaceToken=token)
     container = manifest["spec"]["rayClusterConfig"]["workerGroupSpecs"][0]["template"]["spec"]["containers"][
         0
     ]
