@@ -15,7 +15,7 @@ from rayllm_operator.plan import Intent, ModelPlan
 from rayllm_operator.render.left_behind import CONTRACT, NO_SIGNATURE, SERVER_DEFAULTS
 from rayllm_operator.render.manifests import Manifest
 from rayllm_operator.render.ray_service import render_ray_service
-from rayllm_operator.render.serve_config import APPLICATION_NAME, IMPORT_PATH, SERVE_PORT
+from rayllm_operator.render.serve_config import of_one_application
 from rayllm_operator.render.yaml_text import to_yaml
 
 _OWN_IMAGE = "-rayllm"
@@ -38,22 +38,12 @@ def plain_llm_config(plan: ModelPlan, spec: LLMModelSpec) -> Manifest:
 
 def plain_serve_config(plans: Sequence[tuple[ModelPlan, LLMModelSpec]]) -> Manifest:
     """Return the configuration for ``serve run`` and ``serve deploy``: one application for all the models."""
-    return {
-        "proxy_location": "EveryNode",
-        "http_options": {"host": "0.0.0.0", "port": SERVE_PORT},  # noqa: S104 (the pod's own address)
-        "applications": [
-            {
-                "name": APPLICATION_NAME,
-                "route_prefix": "/",
-                "import_path": IMPORT_PATH,
-                "args": {
-                    "llm_configs": [plain_llm_config(plan, spec) for plan, spec in plans],
-                    # On the head, where it takes no CPU of a worker.
-                    "ingress_deployment_config": dict(plans[0][0].application.ingress_deployment),
-                },
-            }
-        ],
+    arguments = {
+        "llm_configs": [plain_llm_config(plan, spec) for plan, spec in plans],
+        # On the head, where it takes no CPU of a worker.
+        "ingress_deployment_config": dict(plans[0][0].application.ingress_deployment),
     }
+    return of_one_application(arguments)
 
 
 def plain_ray_service(plan: ModelPlan, spec: LLMModelSpec) -> Manifest:

@@ -12,6 +12,18 @@ IMPORT_PATH = "ray.serve.llm:build_openai_app"
 def serve_config(plan: ModelPlan) -> dict[str, Any]:
     """Return Serve's declarative configuration of a model."""
     application = plan.application
+    arguments = {
+        "llm_configs": [dict(application.llm_config)],
+        "ingress_cls_config": {"ingress_cls": application.ingress_class},
+        "ingress_deployment_config": dict(application.ingress_deployment),
+    }
+    return of_one_application(
+        arguments, deployments=[dict(deployment) for deployment in application.deployments]
+    )
+
+
+def of_one_application(arguments: dict[str, Any], **options: Any) -> dict[str, Any]:
+    """Return Serve's declarative configuration of one application, its options after its arguments."""
     return {
         "proxy_location": "EveryNode",
         "http_options": {"host": "0.0.0.0", "port": SERVE_PORT},  # noqa: S104 (the pod's own address)
@@ -20,12 +32,8 @@ def serve_config(plan: ModelPlan) -> dict[str, Any]:
                 "name": APPLICATION_NAME,
                 "route_prefix": "/",
                 "import_path": IMPORT_PATH,
-                "args": {
-                    "llm_configs": [dict(application.llm_config)],
-                    "ingress_cls_config": {"ingress_cls": application.ingress_class},
-                    "ingress_deployment_config": dict(application.ingress_deployment),
-                },
-                "deployments": [dict(deployment) for deployment in application.deployments],
+                "args": arguments,
+                **options,
             }
         ],
     }
