@@ -1,1 +1,1 @@
-"""What rayllm-operator adds to a Ray Serve LLM replica: generation defaults and a warm-up."""
+"""What rayllm-operator adds to a Ray Serve LLM replica: mirrors, generation defaults and a warm-up."""
