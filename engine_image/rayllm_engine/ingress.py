@@ -7,8 +7,10 @@ from pydantic import BeforeValidator
 from ray.serve.llm.ingress import OpenAiIngress
 from ray.serve.llm.openai_api_models import ChatCompletionRequest, CompletionRequest
 from starlette.requests import Request
+from starlette.responses import Response
 
 from rayllm_engine.defaults import without_nulls
+from rayllm_engine.model_list import Card, model_card, model_list, one_model
 
 
 def _without_nulls(body: Any) -> Any:
@@ -20,11 +22,19 @@ NullIsAbsent = BeforeValidator(_without_nulls)
 
 
 class RayLLMIngress(OpenAiIngress):  # type: ignore[misc]  # Ray is not installed where types are checked
-    """Ray's ingress, which also keeps apart what a client wrote and what vLLM filled in.
+    """Ray's ingress, with the model list of the direct path and an eye for what a client wrote.
 
     vLLM's CompletionRequest replaces an absent max_tokens by 16 and marks it as set. The server behind this
     ingress sees only that object: unless the mark is taken back, a model's own default would never apply.
     """
+
+    async def models(self) -> Response:
+        """Serve /v1/models."""
+        return model_list(await self._cards())
+
+    async def model_data(self, model: str) -> Response:
+        """Serve /v1/models/ID."""
+        return one_model(await self._cards(), model)
 
     async def chat(self, body: Annotated[ChatCompletionRequest, NullIsAbsent], request: Request) -> Any:
         """Serve /v1/chat/completions."""
@@ -36,3 +46,9 @@ class RayLLMIngress(OpenAiIngress):  # type: ignore[misc]  # Ray is not installe
         if client_fields.get("max_tokens") is None:
             body.model_fields_set.discard("max_tokens")
         return await super().completions(body, request)
+
+    async def _cards(self) -> dict[str, Card]:
+        """Return the models' cards by id."""
+        models = (await super().models()).data
+        limits = {model.id: model.metadata.get("max_request_context_length") for model in models}
+        return {model_id: model_card(model_id, limit) for model_id, limit in limits.items()}

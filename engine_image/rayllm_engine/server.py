@@ -1,8 +1,8 @@
 """The server class of every model: Ray's LLMServer with generation defaults and a warm-up.
 
-Requests reach a replica on one of two paths, which Ray's settings choose. On the routed path an ingress sends
-typed requests to `chat` and `completions`; on the direct path clients talk to vLLM's own application in the
-replica, which `__serve_build_asgi_app__` returns. The defaults are merged on both.
+Requests reach a replica on one of two paths, which the application's builder chooses. On the routed path an
+ingress sends typed requests to `chat` and `completions`; on the direct path HAProxy talks to vLLM's own
+application in the replica, which `__serve_build_asgi_app__` returns. The defaults are merged on both.
 """
 
 import dataclasses
@@ -15,8 +15,10 @@ from pydantic import ValidationError
 from ray.serve.llm.deployment import LLMServer
 from ray.serve.llm.openai_api_models import ErrorResponse
 
+from rayllm_engine import model_list
 from rayllm_engine.defaults import RequestDefaults, ignored_keys, resolve
 from rayllm_engine.direct import PublicEndpoints, not_found
+from rayllm_engine.disconnects import EndsOnDisconnect
 from rayllm_engine.mirror.nodes import model_files
 from rayllm_engine.requests import GENERATING_ENDPOINTS, request_fields, request_from
 from rayllm_engine.settings import SECTION, InvalidSettingsError, parse_settings
@@ -88,6 +90,8 @@ class RayLLMServer(LLMServer):  # type: ignore[misc]  # Ray is not installed whe
     async def __serve_build_asgi_app__(self) -> Any:
         """Return the application of the direct path."""
         app = await super().__serve_build_asgi_app__()
+        limit = (await self.llm_config()).engine_kwargs.get("max_model_len")
+        app.router.routes[:0] = model_list.routes(model_list.model_card(self._model_id, limit))
         # vLLM built its middleware stack already; without one, Starlette builds it anew with ours outermost.
         app.middleware_stack = None
         app.add_middleware(
@@ -95,6 +99,7 @@ class RayLLMServer(LLMServer):  # type: ignore[misc]  # Ray is not installed whe
             defaults={path: self._body_defaults[endpoint] for endpoint, path in GENERATING_PATHS.items()},
             refusals={} if self._settings.chat else {GENERATING_PATHS["chat"]: self._chat_refusal()},
         )
+        app.add_middleware(EndsOnDisconnect)
         return app
 
     def _chat_refusal(self) -> str:

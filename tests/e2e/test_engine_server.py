@@ -19,7 +19,9 @@ from rayllm_operator.api.configuration import DEFAULT_ENGINE
 from rayllm_operator.api.validation import parse_model
 from rayllm_operator.cli.local_ray import LocalRay, RayNode, environment_without_ray, free_ports
 from rayllm_operator.plan.application import application
-from rayllm_operator.render.serve_config import IMPORT_PATH
+from rayllm_operator.plan.data_path import DataPath
+from rayllm_operator.render.ray_environment import RAY_ENVIRONMENT
+from rayllm_operator.render.serve_config import serve_application
 from tests.harness.local_stack import engine_python, make_model, wait_until
 from tests.harness.tiny_model import BEGIN
 
@@ -28,12 +30,13 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1800)]
 MODEL, PLAIN = "local/tiny-llama", "local/plain"
 DEPLOY_SECONDS = 900.0
 MAX_TOTAL_TOKENS = {MODEL: 256, PLAIN: 64}
-DIRECT = {
-    "RAY_SERVE_ENABLE_HA_PROXY": "1",
-    "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
-    "RAY_SERVE_LLM_ENABLE_DIRECT_STREAMING": "1",
+NEVER = 3600.0
+"""Seconds in which a model that may sleep does not."""
+SCALING: Mapping[DataPath, Mapping[str, Any]] = {
+    DataPath.DIRECT: {"min_replicas": 1},
+    DataPath.ROUTED: {"min_replicas": 0, "initial_replicas": 1, "downscale_delay_s": NEVER},
 }
-"""What switches a Ray to the direct path."""
+"""What makes the operator choose each path."""
 
 MESSAGES_AS_THEY_ARE = {
     "system": "{instruction}",
@@ -123,18 +126,17 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return directory
 
 
-@pytest.fixture(scope="module", params=["routed", "direct"])
+@pytest.fixture(scope="module", params=DataPath)
 def endpoint(request: pytest.FixtureRequest, weights: Path) -> Iterator[Endpoint]:
     """Serve both models on a local Ray of its own."""
-    direct = request.param == "direct"
     vocabulary: dict[str, int] = json.loads((weights / "tokenizer.json").read_text())["model"]["vocab"]
-    environment = environment_without_ray() | (DIRECT if direct else {})
-    environment |= {"VLLM_CPU_KVCACHE_SPACE": "1", "HF_HUB_OFFLINE": "1", "RAY_worker_niceness": "0"}
+    environment = environment_without_ray() | RAY_ENVIRONMENT
+    environment |= {"VLLM_CPU_KVCACHE_SPACE": "1", "HF_HUB_OFFLINE": "1"}
     environment |= {"TORCHDYNAMO_DISABLE": "1"}
     (port,) = free_ports(1)
     models = {
-        MODEL: serve_application(model_with_defaults(weights, vocabulary), "/", direct=direct),
-        PLAIN: serve_application(model_with_a_bos(weights), "/plain", direct=direct),
+        MODEL: served(model_with_defaults(weights, vocabulary), "/", request.param),
+        PLAIN: served(model_with_a_bos(weights), "/plain", request.param),
     }
     config = {"http_options": {"host": "0.0.0.0", "port": port}, "applications": list(models.values())}  # noqa: S104
     with LocalRay(str(engine_python()), RayNode(cpus=4), environment) as ray:
@@ -190,12 +192,12 @@ def model_with_a_bos(weights: Path) -> dict[str, Any]:
     }
 
 
-def serve_application(engine_config: dict[str, Any], prefix: str, *, direct: bool) -> dict[str, Any]:
-    """Return what the operator renders for a model, on either data path."""
+def served(engine_config: dict[str, Any], prefix: str, path: DataPath) -> dict[str, Any]:
+    """Return what the operator renders for a model on a data path, at an address of its own."""
     spec, findings = parse_model(
         {
             "deployment_config": {
-                "autoscaling_config": {"target_ongoing_requests": 8},
+                "autoscaling_config": {"target_ongoing_requests": 8, **SCALING[path]},
                 "max_ongoing_requests": 16,
                 "ray_actor_options": {"num_cpus": 0},
             },
@@ -209,17 +211,8 @@ def serve_application(engine_config: dict[str, Any], prefix: str, *, direct: boo
     )
     assert spec is not None, findings
     rendered = application(spec, DEFAULT_ENGINE, restarted_at="")
-    arguments: dict[str, Any] = {"llm_configs": [dict(rendered.llm_config)]}
-    if not direct:
-        arguments["ingress_cls_config"] = {"ingress_cls": rendered.ingress_class}
-        arguments["ingress_deployment_config"] = dict(rendered.ingress_deployment)
-    return {
-        "name": prefix.strip("/") or "llm",
-        "route_prefix": prefix,
-        "import_path": IMPORT_PATH,
-        "args": arguments,
-        "deployments": [dict(deployment) for deployment in rendered.deployments],
-    }
+    assert rendered.data_path.path is path
+    return {**serve_application(rendered), "name": prefix.strip("/") or "llm", "route_prefix": prefix}
 
 
 both_kinds = pytest.mark.parametrize("kind", ["completion", "chat"])

@@ -140,7 +140,7 @@ class DeploymentConfig(RegistrySection):
     max_concurrent_queries: PositiveCount | None = None
     """RayLLM's name of max_ongoing_requests. Default: none."""
     max_ongoing_requests: PositiveCount | None = None
-    """Requests that one replica takes at once. Default: as many as the engine accepts."""
+    """Requests that one replica takes at once. Default: twice max_num_seqs, or 512."""
     ray_actor_options: RayActorOptions | None = None
     """What the replica actor asks of Ray. Default: 1 CPU."""
 

@@ -14,6 +14,7 @@ from rayllm_operator.cli.local_ray import RayNode
 from rayllm_operator.plan import ModelPlan
 from rayllm_operator.plan.model_plan import WorkerGroup
 from rayllm_operator.render import serve_config
+from rayllm_operator.render.ray_environment import RAY_ENVIRONMENT
 
 _CPU, _GPU = "CPU", "GPU"
 
@@ -140,7 +141,7 @@ def _total(plan: ModelPlan, group: WorkerGroup, pods: int) -> Counter[str]:
 
 
 def _environment(plan: ModelPlan) -> tuple[dict[str, str], tuple[str, ...]]:
-    """Return the literal variables of the pods, and the names of those whose values only a cluster has."""
+    """Return the pods' variables with their values, and the names of those that only a cluster can give."""
     group = max(plan.worker_groups, key=lambda group: group.priority)
     variables = {
         variable.name: variable
@@ -150,4 +151,4 @@ def _environment(plan: ModelPlan) -> tuple[dict[str, str], tuple[str, ...]]:
     missing = [name for name, variable in variables.items() if variable.value_from and name not in os.environ]
     if plan.cluster.hugging_face_token is not None and not os.environ.keys() & {"HF_TOKEN", "HF_TOKEN_PATH"}:
         missing.append("HF_TOKEN_PATH")
-    return literal, tuple(sorted(missing))
+    return {**RAY_ENVIRONMENT, **literal}, tuple(sorted(missing))

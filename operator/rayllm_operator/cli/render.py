@@ -12,6 +12,7 @@ from rayllm_operator.cli.inputs import NO_POOLS_NOTE, Inputs, read_inputs
 from rayllm_operator.cli.plain_files import PLAIN_FORMATS, plain_files, plain_reports
 from rayllm_operator.cli.reports import has_errors, in_order
 from rayllm_operator.plan import ModelPlan
+from rayllm_operator.plan.data_path import DataPath
 from rayllm_operator.render import render_ray_service, render_service, to_yaml
 
 
@@ -65,6 +66,8 @@ def render(
     if inputs.pools is None and file_format not in ("llmconfig", "serve"):
         click.echo(f"note: {NO_POOLS_NOTE}", err=True)
     if file_format == "operator":
+        for note in data_path_notes(inputs):
+            click.echo(f"note: {note}", err=True)
         items = [manifest for plan in plans_of(inputs) for manifest in manifests(plan)]
     else:
         for report in in_order(plain_reports(inputs, file_format)):
@@ -76,6 +79,16 @@ def render(
 def plans_of(inputs: Inputs) -> list[ModelPlan]:
     """Return the plans of all models that have one."""
     return [planned.result.plan for planned in inputs.models if planned.result.plan is not None]
+
+
+def data_path_notes(inputs: Inputs) -> list[str]:
+    """Return a sentence for each model that does not take the default data path."""
+    choices = [(plan.name, plan.application.data_path) for plan in plans_of(inputs)]
+    return [
+        f"{name}: takes the routed data path, because {choice.reason}"
+        for name, choice in choices
+        if choice.path is DataPath.ROUTED
+    ]
 
 
 def manifests(plan: ModelPlan) -> list[dict[str, Any]]:

@@ -115,6 +115,8 @@ def _serve(plan: ModelPlan, application: LocalApplication, engine: Engine, progr
         progress.say(
             f"note: in a cluster it would run with Ray {plan.engine.ray} and vLLM {plan.engine.vllm}"
         )
+    path = plan.application.data_path
+    progress.say(f"data path: {path.path.lower()}, because {path.reason}")
     for name in application.missing_variables:
         progress.say(f"note: {name} comes from a Secret or ConfigMap in a cluster, and is not set here")
     environment = {**environment_without_ray(), **application.environment}

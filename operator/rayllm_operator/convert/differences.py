@@ -77,7 +77,7 @@ def _deployment(draft: Draft, *, older: bool) -> None:
         )
         draft.note(Kind.DIFFERS, ("deployment_config", "autoscaling_config"), message)
     if all(deployment.get(key) is None for key in ("max_concurrent_queries", "max_ongoing_requests")):
-        message = "is left out: RayLLM sent 20 requests to a replica; here it is as many as the engine takes"
+        message = "is left out: RayLLM sent 20 requests to a replica; here it is two of the engine's batches"
         draft.note(Kind.DIFFERS, ("deployment_config", "max_concurrent_queries"), message)
 
 

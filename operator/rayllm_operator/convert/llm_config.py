@@ -13,6 +13,8 @@ from rayllm_operator.convert.manifest import Conversion
 from rayllm_operator.convert.notes import Kind, Note
 from rayllm_operator.convert.source import Source
 from rayllm_operator.convert.tree import Path, Tree, key_text, parse
+from rayllm_operator.plan.application import BATCHING
+from rayllm_operator.plan.request_limits import limits
 from rayllm_operator.render.yaml_text import to_yaml
 
 _OWN = "rayllm_engine"
@@ -158,6 +160,7 @@ class _Reading:
             section["autoscaling_config"] = {"min_replicas": number, "max_replicas": number}
         self._known("autoscaling_config", set(AutoscalingConfig.model_fields))
         self._known("ray_actor_options", set(RayActorOptions.model_fields))
+        self._take_our_limits(section)
         self._move(
             ("deployment_config", "max_ongoing_requests"), ("deployment_config", "max_ongoing_requests")
         )
@@ -165,6 +168,17 @@ class _Reading:
         if config and _scales(config) and "target_ongoing_requests" not in config:
             message = "target_ongoing_requests is left out: Ray never adds replicas then, here it is 1"
             self._note(Kind.DIFFERS, ("deployment_config", "autoscaling_config"), message)
+
+    def _take_our_limits(self, section: dict[str, Any]) -> None:
+        """Drop what an LLMModel renders to anyway."""
+        ongoing = section.get("max_ongoing_requests")
+        ours = limits(ongoing) if isinstance(ongoing, int) else {}
+        for key in ("max_queued_requests", "backpressure_config"):
+            if key in ours and section.get(key) == ours[key]:
+                del section[key]
+        experimental = self._mapping("experimental_configs")
+        if experimental.get(BATCHING) == 0:
+            del experimental[BATCHING]
 
     def _known(self, name: str, names: set[str]) -> None:
         """Move the keys of a section of deployment_config that an LLMModel has too."""

@@ -5,16 +5,19 @@ stands in ``deployments`` is not, so autoscaling and the request limits live the
 deployment on (Ray 2.60, ``get_app_code_version``).
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 from rayllm_operator.api.configuration import SupportedEngine
 from rayllm_operator.api.llm_model import LLMModelSpec
-from rayllm_operator.plan.autoscaling import autoscaling
+from rayllm_operator.plan.autoscaling import autoscaling, replica_bounds
+from rayllm_operator.plan.data_path import DataPath, choose_data_path
 from rayllm_operator.plan.engine_arguments import engine_arguments
 from rayllm_operator.plan.generation_defaults import request_defaults
-from rayllm_operator.plan.model_plan import Application
+from rayllm_operator.plan.model_plan import Application, Ingress
 from rayllm_operator.plan.model_source import mirror_contract, model_loading
 from rayllm_operator.plan.placement import placement_group, serve_actor_options
+from rayllm_operator.plan.request_limits import request_limits
 
 ENGINE_CONTRACT_VERSION = 1
 """Version of ``experimental_configs.rayllm``; docs/engine-contract.md."""
@@ -22,18 +25,26 @@ ENGINE_CONTRACT_VERSION = 1
 SERVER_CLASS = "rayllm_engine.server:RayLLMServer"
 INGRESS_CLASS = "rayllm_engine.ingress:RayLLMIngress"
 
-_HEAD_ONLY = {"node:__internal_head__": 0.001}
-"""Ray gives every head this resource, so that asking for a little of it puts an actor there."""
+BATCHING = "stream_batching_interval_ms"
+"""How long Ray's server collects the pieces of a streamed answer on the routed path, in milliseconds."""
+
+ON_THE_HEAD = {"ray_actor_options": {"num_cpus": 0, "resources": {"node:__internal_head__": 0.001}}}
+"""Serve options of an ingress that answers while the model sleeps and takes no worker's CPU.
+
+Ray gives every head this resource, so that asking for a little of it puts an actor there.
+"""
 
 
 def application(spec: LLMModelSpec, engine: SupportedEngine, *, restarted_at: str) -> Application:
     """Return the application of a model on an engine image."""
+    llm_config = _llm_config(spec, engine, restarted_at)
+    data_path = choose_data_path(replica_bounds(spec))
+    routed = data_path.path is DataPath.ROUTED
     return Application(
-        llm_config=_llm_config(spec, engine, restarted_at),
-        deployments=(_deployment(spec),),
-        # The ingress sits on the head, where it answers while the model sleeps and takes no worker's CPU.
-        ingress_class=INGRESS_CLASS,
-        ingress_deployment={"ray_actor_options": {"num_cpus": 0, "resources": _HEAD_ONLY}},
+        llm_config=llm_config,
+        deployments=(_deployment(spec, llm_config["engine_kwargs"]),),
+        data_path=data_path,
+        ingress=Ingress(INGRESS_CLASS, ON_THE_HEAD) if routed else None,
     )
 
 
@@ -55,7 +66,11 @@ def _llm_config(spec: LLMModelSpec, engine: SupportedEngine, restarted_at: str) 
         "placement_group_config": placement_group(spec),
         "deployment_config": {"ray_actor_options": serve_actor_options(spec)},
         "server_cls": SERVER_CLASS,
-        "experimental_configs": {"rayllm": _engine_contract(spec)},
+        "experimental_configs": {
+            # Ray would hold back each piece of a streamed answer for up to 50 ms.
+            BATCHING: 0,
+            "rayllm": _engine_contract(spec),
+        },
     }
     runtime_env = dict(spec.engine_config.runtime_env or {})
     if restarted_at:
@@ -88,13 +103,9 @@ def _engine_contract(spec: LLMModelSpec) -> dict[str, Any]:
     return contract
 
 
-def _deployment(spec: LLMModelSpec) -> dict[str, Any]:
-    deployment: dict[str, Any] = {
+def _deployment(spec: LLMModelSpec, engine_arguments: Mapping[str, Any]) -> dict[str, Any]:
+    return {
         "name": deployment_name(spec.engine_config.model_id),
         "autoscaling_config": autoscaling(spec),
+        **request_limits(spec, engine_arguments),
     }
-    config = spec.deployment_config
-    limit = config and (config.max_ongoing_requests or config.max_concurrent_queries)
-    if limit:
-        deployment["max_ongoing_requests"] = limit
-    return deployment

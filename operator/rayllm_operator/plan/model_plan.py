@@ -5,7 +5,7 @@ adds no decision of its own.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
@@ -14,6 +14,7 @@ from rayllm_operator.api.configuration import OperatorConfiguration, SupportedEn
 from rayllm_operator.api.findings import Finding
 from rayllm_operator.api.gpu_node_pool import GPUNodePoolSpec
 from rayllm_operator.api.llm_model import LLMModelSpec
+from rayllm_operator.plan.data_path import DataPathChoice
 
 
 class Intent(StrEnum):
@@ -75,6 +76,16 @@ class ConsideredPool:
 
 
 @dataclass(frozen=True)
+class Ingress:
+    """The deployment between HAProxy and the replicas on the routed data path."""
+
+    class_path: str
+    """Import path of its class, which sees requests before vLLM fills its own defaults in."""
+    deployment: Mapping[str, Any]
+    """Its Serve options."""
+
+
+@dataclass(frozen=True)
 class Application:
     """The Serve application of a model, in the words of ray.serve.llm."""
 
@@ -82,10 +93,9 @@ class Application:
     """One LLMConfig, as JSON."""
     deployments: tuple[Mapping[str, Any], ...]
     """Entries of applications[].deployments[]: what may change without restarting a replica."""
-    ingress_class: str
-    """Import path of the ingress class, which sees requests before vLLM fills its own defaults in."""
-    ingress_deployment: Mapping[str, Any] = field(default_factory=dict)
-    """Serve options of the ingress deployment."""
+    data_path: DataPathChoice
+    ingress: Ingress | None
+    """None on the direct path."""
 
 
 @dataclass(frozen=True)

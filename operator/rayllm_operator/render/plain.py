@@ -12,10 +12,11 @@ from rayllm_operator.api import meta
 from rayllm_operator.api.llm_model import LLMModelSpec
 from rayllm_operator.api.registry import EngineConfig
 from rayllm_operator.plan import Intent, ModelPlan
+from rayllm_operator.plan.application import ON_THE_HEAD
 from rayllm_operator.render.left_behind import CONTRACT, NO_SIGNATURE, SERVER_DEFAULTS
 from rayllm_operator.render.manifests import Manifest
 from rayllm_operator.render.ray_service import render_ray_service
-from rayllm_operator.render.serve_config import of_one_application
+from rayllm_operator.render.serve_config import APPLICATION, RAY_BUILDER, of_one
 from rayllm_operator.render.yaml_text import to_yaml
 
 _OWN_IMAGE = "-rayllm"
@@ -40,10 +41,9 @@ def plain_serve_config(plans: Sequence[tuple[ModelPlan, LLMModelSpec]]) -> Manif
     """Return the configuration for ``serve run`` and ``serve deploy``: one application for all the models."""
     arguments = {
         "llm_configs": [plain_llm_config(plan, spec) for plan, spec in plans],
-        # On the head, where it takes no CPU of a worker.
-        "ingress_deployment_config": dict(plans[0][0].application.ingress_deployment),
+        "ingress_deployment_config": dict(ON_THE_HEAD),
     }
-    return of_one_application(arguments)
+    return of_one({**APPLICATION, "import_path": RAY_BUILDER, "args": arguments})
 
 
 def plain_ray_service(plan: ModelPlan, spec: LLMModelSpec) -> Manifest:

@@ -12,6 +12,7 @@ from rayllm_operator.plan import ModelPlan
 from rayllm_operator.plan.model_plan import WorkerGroup
 from rayllm_operator.render import volumes
 from rayllm_operator.render.manifests import Manifest, model_labels
+from rayllm_operator.render.ray_environment import RAY_ENVIRONMENT
 from rayllm_operator.render.serve_config import SERVE_PORT
 from rayllm_operator.render.volumes import Mounted
 
@@ -74,7 +75,8 @@ def _container(
     defaults: Iterable[EnvironmentVariable],
 ) -> Manifest:
     # The later of two variables with one name wins in a pod, but a list with both cannot be applied.
-    variables = {variable.name: variable for variable in (*defaults, *(plan.cluster.env or ()))}
+    own = (EnvironmentVariable(name=name, value=value) for name, value in RAY_ENVIRONMENT.items())
+    variables = {variable.name: variable for variable in (*own, *defaults, *(plan.cluster.env or ()))}
     container: Manifest = {
         "name": name,
         "image": plan.engine.image,

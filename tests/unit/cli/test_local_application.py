@@ -11,6 +11,7 @@ from rayllm_operator.cli.inputs import read_inputs
 from rayllm_operator.cli.local_application import CannotServeHereError, LocalApplication, llm_config
 from rayllm_operator.plan import ModelPlan
 from rayllm_operator.render import serve_config
+from rayllm_operator.render.ray_environment import RAY_ENVIRONMENT
 from tests.unit.cli.conftest import POOL, REGISTRY_FILE
 
 ON_CPUS = REGISTRY_FILE.replace("gpus_per_worker: 1", "gpus_per_worker: 0").replace("type_a10", "type_cpu")
@@ -103,5 +104,5 @@ def test_literal_variables_are_set_and_those_of_secrets_are_named(
     variables = f"[{{name: PLAIN, value: x}}, {{name: PRESENT, {source}}}, {{name: ABSENT, {source}}}]"
     model = f"{ON_CPUS}cluster_config: {{env: {variables}, huggingFaceToken: {{secretName: t}}}}\n"
     application = application_of(plan_of(tmp_path, model))
-    assert application.environment == {"PLAIN": "x"}
+    assert application.environment == {"PLAIN": "x", **RAY_ENVIRONMENT}
     assert application.missing_variables == ("ABSENT", "HF_TOKEN_PATH")

@@ -1,0 +1,17 @@
+"""What every Ray pod is told about Serve: the settings of the data path that are no part of an application.
+
+They are the same on both data paths, so that a model which begins to sleep needs no new cluster.
+Source: ``ray/serve/_private/constants.py`` of Ray 2.60.
+"""
+
+RAY_ENVIRONMENT = {
+    # HAProxy on the pod's port, which talks to the replicas' own HTTP servers.
+    "RAY_SERVE_ENABLE_HA_PROXY": "1",
+    # The replica's code runs on the event loop of its HTTP server, and deployments talk by gRPC.
+    "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
+    # It would also keep back a thousand log records: of a start, all of them.
+    "RAY_SERVE_REQUEST_PATH_LOG_BUFFER_SIZE": "1",
+    # Ray runs its workers at nice 15, behind every other process of the pod.
+    "RAY_worker_niceness": "0",
+}
+"""Environment variables of head and workers. A variable of the model, a pool or the configuration wins."""
