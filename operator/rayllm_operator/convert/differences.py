@@ -35,9 +35,6 @@ def settle_differences(draft: Draft, *, older: bool) -> None:
     if kwargs and not older:
         message = "are now defaults that a request overrides, as documented; RayLLM 0.3 to 0.5 lost them"
         draft.note(Kind.DIFFERS, (*_GENERATION, "generate_kwargs"), message)
-    if kwargs.get("do_sample") is False and kwargs.get("temperature") != 0:
-        message = "is not read today; greedy decoding is temperature: 0"
-        draft.note(Kind.ACTION, (*_GENERATION, "generate_kwargs", "do_sample"), message)
     _tokens(draft)
     _never_read(draft)
 

@@ -240,6 +240,14 @@ def test_a_token_in_a_runtime_environment_is_left_out_and_never_copied() -> None
         assert any("huggingFaceToken" in line for line in said(conversion, Kind.ACTION))
 
 
+def test_greedy_decoding_is_left_as_it_is_written_because_it_still_is_greedy() -> None:
+    text = REGISTRY_FILE.replace(
+        "  generation:\n", "  generation:\n    generate_kwargs: {do_sample: false}\n"
+    )
+    assert spec_of(convert(text))["engine_config"]["generation"]["generate_kwargs"] == {"do_sample": False}
+    assert said(convert(text), Kind.ACTION) == []
+
+
 def test_what_kubectl_reads_as_rayllm_did_is_not_touched() -> None:
     text = "enabled: n\nscaling_config:\n  num_gpus_per_worker: 1e-1\n  num_workers: 2.0\n"
     assert convert(text).spec_text == text
