@@ -13,6 +13,7 @@ from rayllm_operator.convert.manifest import Conversion
 from rayllm_operator.convert.notes import Kind, Note
 from rayllm_operator.convert.source import Source
 from rayllm_operator.convert.tree import Path, Tree, key_text, parse
+from rayllm_operator.plan.engine_arguments import DEFAULT_MAX_TOTAL_TOKENS, EMBEDDING_MAX_TOTAL_TOKENS
 from rayllm_operator.render.yaml_text import to_yaml
 
 _OWN = "rayllm_engine"
@@ -98,15 +99,17 @@ class _Reading:
         if (engine := self._take("llm_engine")) not in (None, "vLLM"):
             self._note(Kind.ERROR, ("llm_engine",), f"must be vLLM, seen {engine!r}")
         self._move(("engine_kwargs", "max_model_len"), ("engine_config", "max_total_tokens"))
-        if "max_total_tokens" not in self._spec["engine_config"]:
-            message = (
-                "max_model_len is left out: vLLM takes the most that the model can, here max_total_tokens "
-                "is 2048; write it"
-            )
-            self._note(Kind.DIFFERS, ("engine_kwargs",), message)
+        length = DEFAULT_MAX_TOTAL_TOKENS
         if self._mapping("engine_kwargs").get("runner") == "pooling":
             self._move(("engine_kwargs", "runner"), ("engine_config", "type"))
             self._spec["engine_config"]["type"] = "EmbeddingEngine"
+            length = EMBEDDING_MAX_TOTAL_TOKENS
+        if "max_total_tokens" not in self._spec["engine_config"]:
+            message = (
+                "max_model_len is left out: vLLM takes the most that the model can, here max_total_tokens "
+                f"is {length}; write it"
+            )
+            self._note(Kind.DIFFERS, ("engine_kwargs",), message)
         self._move(("runtime_env",), ("engine_config", "runtime_env"))
         if self._rest.get("log_engine_metrics") is True:
             self._take("log_engine_metrics")

@@ -66,7 +66,11 @@ def test_an_accelerator_type_of_the_actor_is_a_resource_that_pools_offer() -> No
     spec: dict[str, Any] = {"deployment_config": {"ray_actor_options": {"accelerator_type": "A10G"}}}
     offers = pool("a10", resources={"accelerator_type:A10G": 1})
 
-    assert plan(pool("a10"), **spec).no_pool
+    nowhere = plan(pool("a10"), **spec)
+    assert nowhere.no_pool
+    assert sentences(nowhere)[0].startswith(
+        "deployment_config.ray_actor_options.accelerator_type: needs accelerator_type:A10G 0.001; no pool offers it"
+    )
     result = plan(offers, **spec)
     assert result.plan is not None, sentences(result)
     options = result.plan.application.llm_config["deployment_config"]["ray_actor_options"]
