@@ -1,7 +1,7 @@
 """What is wrong with ``engine_config.engine_kwargs``, for the vLLM of the chosen engine image."""
 
 import difflib
-from typing import Any
+from typing import Any, TypeGuard
 
 from rayllm_operator.api.configuration import SupportedEngine
 from rayllm_operator.api.findings import Finding, Severity
@@ -32,7 +32,12 @@ def check_engine_arguments(spec: LLMModelSpec, engine: SupportedEngine) -> list[
     if any(finding.severity is Severity.ERROR for finding in findings):
         return findings
     today = todays_arguments(spec, engine)
-    return [*findings, *_check_sizes(spec, today), *_check_collisions(spec, today)]
+    return [
+        *findings,
+        *_check_sizes(spec, today),
+        *_check_length(spec, today),
+        *_check_collisions(spec, today),
+    ]
 
 
 def _judge(name: str, value: Any, given: dict[str, Any], engine: SupportedEngine) -> list[Finding]:
@@ -92,14 +97,18 @@ def _check_sizes(spec: LLMModelSpec, today: dict[str, Any]) -> list[Finding]:
         wanted = f"scaling_config.num_workers ({size}) makes it {size // pipeline}"
         message = f"is {tensor!r}, but {wanted}; leave it out"
         findings.append(_error("tensor_parallel_size", message))
-    length, tokens = today.get("max_model_len"), spec.engine_config.max_total_tokens
-    if _is_whole(length) and length < 1 and length != _AUTOMATIC_LENGTH:
-        message = f"is {length!r}; write a number of tokens, or {_AUTOMATIC_LENGTH} for what GPU memory holds"
-        findings.append(_error("max_model_len", message))
-    elif length is not None and tokens is not None and length != tokens:
-        message = f"is {length!r}, but engine_config.max_total_tokens is {tokens}; keep one of them"
-        findings.append(_error("max_model_len", message))
     return findings
+
+
+def _check_length(spec: LLMModelSpec, today: dict[str, Any]) -> list[Finding]:
+    length, tokens = today.get("max_model_len"), spec.engine_config.max_total_tokens
+    if length is not None and tokens is not None and length != tokens:
+        message = f"is {length!r}, but engine_config.max_total_tokens is {tokens}; keep one of them"
+    elif _is_whole(length) and length < 1 and length != _AUTOMATIC_LENGTH:
+        message = f"is {length!r}; write a number of tokens, or {_AUTOMATIC_LENGTH} for what GPU memory holds"
+    else:
+        return []
+    return [_error("max_model_len", message)]
 
 
 def _check_collisions(spec: LLMModelSpec, today: dict[str, Any]) -> list[Finding]:
@@ -122,7 +131,7 @@ def _check_collisions(spec: LLMModelSpec, today: dict[str, Any]) -> list[Finding
     return findings
 
 
-def _is_whole(value: Any) -> bool:
+def _is_whole(value: Any) -> TypeGuard[int]:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
