@@ -31,6 +31,11 @@ def test_without_workers_what_a_worker_would_ask_for_does_not_count() -> None:
     }
 
     assert total(**spec) == {CPU: 2}
+    assert sentences(plan(pool("a10"), **spec)) == [
+        "scaling_config.resources_per_worker: has no effect, because num_workers is 0 and ray_actor_options says what "
+        "the replica asks for: leave it out"
+    ]
+    assert sentences(plan(pool("a10"), **GTE_LARGE)) == []
 
 
 def test_without_workers_the_engine_gets_the_replica_actor_s_gpu() -> None:
