@@ -40,21 +40,22 @@ def settle_differences(draft: Draft, *, older: bool) -> None:
 
 
 def _chat(draft: Draft) -> None:
-    if draft.value("engine_config", "type") == "EmbeddingEngine":
+    if draft.has(*_FORMAT):
+        if draft.value(*_FORMAT) in (None, {}):
+            written = "{}" if draft.value(*_FORMAT) == {} else "null"
+            draft.note(Kind.REWRITTEN, _FORMAT, f"written as disabled: RayLLM 0.5 refused chat for {written}")
+            draft.rewrite(_FORMAT, "disabled", "disabled")
+    elif draft.value("engine_config", "type") == "EmbeddingEngine":
         return
-    if not draft.mapping(*_GENERATION):
-        message = "RayLLM refused a file without it; here chat uses the template of the model's tokenizer"
-        draft.note(Kind.DIFFERS, _GENERATION, message)
-    elif not draft.has(*_FORMAT):
+    elif draft.mapping(*_GENERATION):
         message = (
             "is left out: RayLLM 0.5 failed on every request then; here chat uses the template of the "
             "model's tokenizer. Write disabled to refuse chat"
         )
         draft.note(Kind.DIFFERS, _FORMAT, message)
-    elif draft.value(*_FORMAT) in (None, {}):
-        written = "{}" if draft.value(*_FORMAT) == {} else "null"
-        draft.note(Kind.REWRITTEN, _FORMAT, f"written as disabled: RayLLM 0.5 refused chat for {written}")
-        draft.rewrite(_FORMAT, "disabled", "disabled")
+    else:
+        message = "RayLLM refused a file without it; here chat uses the template of the model's tokenizer"
+        draft.note(Kind.DIFFERS, _GENERATION, message)
 
 
 def _deployment(draft: Draft, *, older: bool) -> None:

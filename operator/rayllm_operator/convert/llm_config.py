@@ -79,6 +79,8 @@ class _Reading:
     def _loading(self) -> None:
         for old, new in (("model_id", "model_id"), ("tokenizer_source", "tokenizer_id")):
             self._move(("model_loading_config", old), ("engine_config", new))
+        # Ray 2.60 does not read tokenizer_source: where both are given, this is the tokenizer that was used.
+        self._move(("engine_kwargs", "tokenizer"), ("engine_config", "tokenizer_id"))
         path: Path = ("model_loading_config", "model_source")
         model_source = self._take(*path)
         if isinstance(model_source, str) and "://" in model_source:

@@ -114,7 +114,7 @@ def _check_length(spec: LLMModelSpec, today: dict[str, Any]) -> list[Finding]:
 def _check_collisions(spec: LLMModelSpec, today: dict[str, Any]) -> list[Finding]:
     """Refuse arguments that another key of the model sets."""
     config, taken = spec.engine_config, {}
-    if config.tokenizer_id is not None:
+    if config.tokenizer_id:
         taken["tokenizer"] = "engine_config.tokenizer_id"
     if config.generation and isinstance(config.generation.prompt_format, PromptFormat):
         taken |= dict.fromkeys(_TEMPLATES, "engine_config.generation.prompt_format")
