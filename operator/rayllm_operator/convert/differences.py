@@ -26,6 +26,7 @@ def settle_differences(draft: Draft, *, older: bool) -> None:
         Whether the file is from before RayLLM 0.3, where generate_kwargs and token ids as stops worked.
     """
     _chat(draft)
+    _pooling(draft)
     _deployment(draft, older=older)
     if not draft.mapping("scaling_config"):
         message = "RayLLM refused a file without it; here a replica is one worker with 1 GPU and 1 CPU"
@@ -56,6 +57,17 @@ def _chat(draft: Draft) -> None:
     else:
         message = "RayLLM refused a file without it; here chat uses the template of the model's tokenizer"
         draft.note(Kind.DIFFERS, _GENERATION, message)
+
+
+def _pooling(draft: Draft) -> None:
+    kind: Path = ("engine_config", "type")
+    is_said = draft.value("engine_config", "engine_kwargs", "pooler_config") is not None
+    if draft.value(*kind) == "EmbeddingEngine" and not is_said:
+        message = (
+            "RayLLM averaged the vectors of a text's tokens; here the model's own files say how they are "
+            "pooled. engine_kwargs.pooler_config: {pooling_type: MEAN} averages"
+        )
+        draft.note(Kind.DIFFERS, kind, message)
 
 
 def _deployment(draft: Draft, *, older: bool) -> None:

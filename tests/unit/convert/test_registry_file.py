@@ -192,6 +192,7 @@ DIFFERENCES = [
         "deployment_config: {ray_actor_options: null}\n",
         "deployment_config.ray_actor_options: RayLLM did not start",
     ),
+    ("engine_config: {type: EmbeddingEngine}\n", "engine_config.type: RayLLM averaged the vectors"),
     (
         "engine_config: {generation: {generate_kwargs: {top_p: 1}}}\n",
         "generate_kwargs: are now defaults that a request overrides",
