@@ -98,6 +98,12 @@ BAD_INPUT: list[tuple[str, str, str]] = [
         "model.yaml:1: engine_config.generation.prompt_format: must be a mapping or the word 'disabled', seen False\n",
         "a prompt format of the wrong type",
     ),
+    (
+        REGISTRY_FILE.replace("per_worker: 1\n", "per_worker: 4\n"),
+        "model.yaml:12: scaling_config.num_gpus_per_worker: must be at most 1.0, seen 4; give a replica more GPUs by "
+        "more num_workers\n",
+        "several GPUs for one worker",
+    ),
     ("engine_config: null\n", "model.yaml:1: engine_config: must be a mapping, seen None", "null"),
     ("enabled: true\n", "model.yaml:1: engine_config: is required", "a required key"),
 ]
