@@ -210,6 +210,12 @@ def engine_configs(draw: st.DrawFn, workers: int) -> Document:
             without=without,
         )
     )
+    _settle(document, arguments)
+    return document
+
+
+def _settle(document: Document, arguments: Document) -> None:
+    """Leave out what contradicts another key of the engine."""
     if document.get("s3_mirror_config") is not None:
         document.pop("gcs_mirror_config", None)
     if document.get("type") == "EmbeddingEngine":
@@ -220,7 +226,6 @@ def engine_configs(draw: st.DrawFn, workers: int) -> Document:
         _leave_out(arguments, "tokenizer")
     if isinstance((document.get("generation") or {}).get("prompt_format"), dict):
         _leave_out(arguments, "chat_template", "chat_template_content_format")
-    return document
 
 
 def _leave_out(document: Document, *keys: str) -> None:

@@ -87,17 +87,7 @@ def _policy(plural: str, spec: type[BaseModel], further: dict[str, str]) -> list
     }
     policy = {
         "failurePolicy": "Fail",
-        "matchConstraints": {
-            "resourceRules": [
-                {
-                    "apiGroups": [meta.GROUP],
-                    "apiVersions": [meta.VERSION],
-                    "operations": ["CREATE", "UPDATE"],
-                    "resources": [plural],
-                    "scope": "*",
-                }
-            ]
-        },
+        "matchConstraints": {"resourceRules": [_writes_of(plural)]},
         "matchConditions": [
             {
                 "name": "spec-changed",
@@ -118,6 +108,16 @@ def _policy(plural: str, spec: type[BaseModel], further: dict[str, str]) -> list
         _manifest("ValidatingAdmissionPolicy", name, policy),
         _manifest("ValidatingAdmissionPolicyBinding", name, binding),
     ]
+
+
+def _writes_of(plural: str) -> dict[str, Any]:
+    return {
+        "apiGroups": [meta.GROUP],
+        "apiVersions": [meta.VERSION],
+        "operations": ["CREATE", "UPDATE"],
+        "resources": [plural],
+        "scope": "*",
+    }
 
 
 def _manifest(kind: str, name: str, spec: dict[str, Any]) -> dict[str, Any]:

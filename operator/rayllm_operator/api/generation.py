@@ -1,6 +1,7 @@
 """``engine_config.generation``: prompt format, stopping sequences and default sampling."""
 
 import string
+from collections.abc import Mapping
 from typing import Annotated, Literal, Self
 
 from pydantic import Discriminator, Field, PlainValidator, Tag, WithJsonSchema, model_validator
@@ -111,11 +112,13 @@ class PromptFormat(RegistrySection):
             raise ValueError("system_in_last_user is true, so system_in_user must be true")
 
 
-def _prompt_format_kind(value: object) -> str:
+def _prompt_format_kind(value: object) -> str | None:
     """Tell the pydantic union which member is meant, so that only its errors are reported."""
     if value is None:
         return "none"
-    return "disabled" if isinstance(value, str) else "format"
+    if isinstance(value, Mapping | PromptFormat):
+        return "format"
+    return value if value == "disabled" else None
 
 
 STOP_EXPLAINED = "must be text, a token id or a list of token ids, none of them empty or negative"
@@ -144,7 +147,11 @@ PromptFormatChoice = Annotated[
     Annotated[PromptFormat, Tag("format")]
     | Annotated[Literal["disabled"], Tag("disabled")]
     | Annotated[None, Tag("none")],
-    Discriminator(_prompt_format_kind),
+    Discriminator(
+        _prompt_format_kind,
+        custom_error_type="prompt_format_type",
+        custom_error_message="must be a mapping or the word 'disabled'",
+    ),
     _Untyped,
 ]
 """A prompt format, or the word ``disabled``, or null."""

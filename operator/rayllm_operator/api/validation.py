@@ -41,6 +41,8 @@ _SENTENCES = {
     "too_short": "must have at least {min_length} entries",
 }
 """What is said of pydantic's kinds of error, filled in from the error's context."""
+_REMEDIES = {("num_gpus_per_worker", "less_than_equal"): "; give a replica more GPUs by more num_workers"}
+"""What to do, by key and kind of error, where the limit does not say it."""
 _UNQUOTED: dict[str, type] = {"int_type": int, "float_type": float, "bool_type": bool}
 """The types that text may have been meant for."""
 
@@ -107,7 +109,8 @@ def _message(model: type[BaseModel], path: tuple[str | int, ...], detail: ErrorD
     if kind == "value_error":
         return str(context["error"])
     if sentence := _SENTENCES.get(kind):
-        return f"{sentence.format(**context)}, seen {_shortened(seen)}{_unquoted(kind, seen)}"
+        remedy = _REMEDIES.get((str(path[-1]), kind), "") if path else ""
+        return f"{sentence.format(**context)}, seen {_shortened(seen)}{_unquoted(kind, seen)}{remedy}"
     return f"{detail['msg'][0].lower()}{detail['msg'][1:]}, seen {_shortened(seen)}"
 
 

@@ -13,6 +13,7 @@ from rayllm_operator.cli.reports import Report
 from rayllm_operator.render import yaml_dialect
 
 STANDARD_INPUT = "-"
+STANDARD_INPUT_LABEL = "<stdin>"
 _SUFFIXES = {".yaml", ".yml", ".json"}
 
 
@@ -70,7 +71,7 @@ def read_contents(path: str) -> list[tuple[str, bytes]]:
         The path does not exist or cannot be read, or is a directory without YAML.
     """
     if path == STANDARD_INPUT:
-        return [("<stdin>", sys.stdin.buffer.read())]
+        return [(STANDARD_INPUT_LABEL, sys.stdin.buffer.read())]
     try:
         if not FilePath(path).is_dir():
             return [(path, FilePath(path).read_bytes())]

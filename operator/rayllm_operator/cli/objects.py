@@ -5,6 +5,7 @@ named after the file.
 """
 
 import difflib
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,12 +17,20 @@ from rayllm_operator.api.gpu_node_pool import GPUNodePoolSpec
 from rayllm_operator.api.llm_model import LLMModelSpec
 from rayllm_operator.api.names import model_name, model_name_of_file
 from rayllm_operator.api.validation import parse_configuration, parse_model, parse_pool, validate_model_name
-from rayllm_operator.cli.documents import Document
+from rayllm_operator.cli.documents import STANDARD_INPUT_LABEL, Document
 from rayllm_operator.cli.reports import Report
 from rayllm_operator.render.yaml_dialect import Path
 
 _KINDS = (meta.LLM_MODEL, meta.GPU_NODE_POOL, meta.OPERATOR_CONFIGURATION)
 _MANIFEST_KEYS = ("apiVersion", "kind", "metadata", "spec", "status")
+_OTHER_FILES: dict[Path, str] = {
+    ("applications",): "a Serve configuration",
+    ("model_loading_config",): "an LLMConfig of ray.serve.llm",
+    ("model_config",): "a registry file of RayLLM 0.0 or 0.1",
+    ("engine_config", "model_init_kwargs"): "a registry file of RayLLM 0.2",
+    ("engine_config", "scheduler"): "a registry file of RayLLM 0.2",
+}
+"""Keys by which files are known that are none of these objects, but can become some."""
 
 
 @dataclass(frozen=True)
@@ -96,8 +105,10 @@ class Objects:
 def read_objects(documents: Iterable[Document]) -> Objects:
     """Recognise and check every object by itself; what has errors is only in the reports."""
     objects = Objects()
+    documents = list(documents)
+    bare = Counter(document.source for document in documents if _is_bare(document.data))
     for document in documents:
-        _read(objects, Place(document))
+        _read(objects, Place(document), is_alone=bare[document.source] == 1)
     _report_duplicates(objects)
     return objects
 
@@ -116,7 +127,12 @@ def read_configuration(place: Place) -> tuple[OperatorConfiguration | None, list
     return configuration, [place.report(finding) for finding in findings]
 
 
-def _read(objects: Objects, place: Place) -> None:
+def _is_bare(data: Any) -> bool:
+    """Tell whether a document is a registry file, which is no manifest."""
+    return isinstance(data, dict) and "kind" not in data and "apiVersion" not in data
+
+
+def _read(objects: Objects, place: Place, *, is_alone: bool) -> None:
     data = place.data
     if not isinstance(data, dict):
         objects.count += 1
@@ -124,10 +140,10 @@ def _read(objects: Objects, place: Place) -> None:
         objects.reports.append(place.report(Finding((), message)))
     elif data.get("kind") == "List" and isinstance(data.get("items"), list):
         for index in range(len(data["items"])):
-            _read(objects, place.inside("items", index))
-    elif "kind" not in data and "apiVersion" not in data:
+            _read(objects, place.inside("items", index), is_alone=False)
+    elif _is_bare(data):
         objects.count += 1
-        _read_registry_file(objects, place)
+        _read_registry_file(objects, place, is_alone=is_alone)
     elif _is_ours(data):
         objects.count += 1
         _read_manifest(objects, place)
@@ -142,22 +158,29 @@ def _is_ours(data: dict[str, Any]) -> bool:
     )
 
 
-def _read_registry_file(objects: Objects, place: Place) -> None:
+def _read_registry_file(objects: Objects, place: Place, *, is_alone: bool) -> None:
+    """Read a registry file, which is named after its file, or by its id where it has none of its own."""
     spec, findings = parse_model(place.data)
     name = ""
     try:
-        name = _name_of_registry_file(place.document.source, spec)
+        if is_alone and place.document.source != STANDARD_INPUT_LABEL:
+            name = model_name_of_file(place.document.source)
+        elif spec is not None:
+            name = model_name(spec.engine_config.model_id)
     except ValueError as error:
         findings = [*findings, Finding((), str(error))]
-    objects.reports += [place.report(finding) for finding in findings]
+    objects.reports += [place.report(finding) for finding in _of_another_file(place) or findings]
     if spec is not None and name:
         objects.models.append(Model(name, None, spec, "", place, place))
 
 
-def _name_of_registry_file(source: str, spec: LLMModelSpec | None) -> str:
-    if source == "<stdin>":
-        return model_name(spec.engine_config.model_id) if spec else ""
-    return model_name_of_file(source)
+def _of_another_file(place: Place) -> list[Finding]:
+    """Say in one sentence that a file is for ``rayllm convert``, in place of all that is wrong with it."""
+    for path, what in _OTHER_FILES.items():
+        *above, key = path
+        if key in _mapping(place.inside(*above).data):
+            return [Finding(path, f"is a key of {what}; turn it into LLMModels with rayllm convert")]
+    return []
 
 
 def _read_manifest(objects: Objects, place: Place) -> None:

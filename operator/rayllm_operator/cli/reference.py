@@ -17,7 +17,7 @@ A file is read as `kubectl` reads it: `y`, `yes` and `on` are true, `010` is eig
 and times are text. A key that is written twice is an error. A file without `apiVersion` and `kind` is a
 RayLLM registry file and stands for an LLMModel named after the file: lower case, `.` and `_` become `-`,
 a leading digit gets `m-`, and a name over 47 characters is cut and ends with a hash of 5 characters.
-From standard input the name comes from `engine_config.model_id`.
+From standard input, and where a file holds several, the name comes from `engine_config.model_id`.
 
 A finding is one line, `file:line: key: sentence`, or `file:line:column: sentence` where the file is not YAML.
 Warnings say `warning:` after the place, and do not change the exit code. `convert` says `to do:`, `differs:`,

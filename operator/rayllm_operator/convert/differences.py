@@ -26,6 +26,7 @@ def settle_differences(draft: Draft, *, older: bool) -> None:
         Whether the file is from before RayLLM 0.3, where generate_kwargs and token ids as stops worked.
     """
     _chat(draft)
+    _pooling(draft)
     _deployment(draft, older=older)
     if not draft.mapping("scaling_config"):
         message = "RayLLM refused a file without it; here a replica is one worker with 1 GPU and 1 CPU"
@@ -35,29 +36,38 @@ def settle_differences(draft: Draft, *, older: bool) -> None:
     if kwargs and not older:
         message = "are now defaults that a request overrides, as documented; RayLLM 0.3 to 0.5 lost them"
         draft.note(Kind.DIFFERS, (*_GENERATION, "generate_kwargs"), message)
-    if kwargs.get("do_sample") is False and kwargs.get("temperature") != 0:
-        message = "is not read today; greedy decoding is temperature: 0"
-        draft.note(Kind.ACTION, (*_GENERATION, "generate_kwargs", "do_sample"), message)
     _tokens(draft)
     _never_read(draft)
 
 
 def _chat(draft: Draft) -> None:
-    if draft.value("engine_config", "type") == "EmbeddingEngine":
+    if draft.has(*_FORMAT):
+        if draft.value(*_FORMAT) in (None, {}):
+            written = "{}" if draft.value(*_FORMAT) == {} else "null"
+            draft.note(Kind.REWRITTEN, _FORMAT, f"written as disabled: RayLLM 0.5 refused chat for {written}")
+            draft.rewrite(_FORMAT, "disabled", "disabled")
+    elif draft.value("engine_config", "type") == "EmbeddingEngine":
         return
-    if not draft.mapping(*_GENERATION):
-        message = "RayLLM refused a file without it; here chat uses the template of the model's tokenizer"
-        draft.note(Kind.DIFFERS, _GENERATION, message)
-    elif not draft.has(*_FORMAT):
+    elif draft.mapping(*_GENERATION):
         message = (
             "is left out: RayLLM 0.5 failed on every request then; here chat uses the template of the "
             "model's tokenizer. Write disabled to refuse chat"
         )
         draft.note(Kind.DIFFERS, _FORMAT, message)
-    elif draft.value(*_FORMAT) in (None, {}):
-        written = "{}" if draft.value(*_FORMAT) == {} else "null"
-        draft.note(Kind.REWRITTEN, _FORMAT, f"written as disabled: RayLLM 0.5 refused chat for {written}")
-        draft.rewrite(_FORMAT, "disabled", "disabled")
+    else:
+        message = "RayLLM refused a file without it; here chat uses the template of the model's tokenizer"
+        draft.note(Kind.DIFFERS, _GENERATION, message)
+
+
+def _pooling(draft: Draft) -> None:
+    kind: Path = ("engine_config", "type")
+    is_said = draft.value("engine_config", "engine_kwargs", "pooler_config") is not None
+    if draft.value(*kind) == "EmbeddingEngine" and not is_said:
+        message = (
+            "RayLLM averaged the vectors of a text's tokens; here the model's own files say how they are "
+            "pooled. engine_kwargs.pooler_config: {pooling_type: MEAN} averages"
+        )
+        draft.note(Kind.DIFFERS, kind, message)
 
 
 def _deployment(draft: Draft, *, older: bool) -> None:

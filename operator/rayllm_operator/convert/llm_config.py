@@ -14,6 +14,7 @@ from rayllm_operator.convert.notes import Kind, Note
 from rayllm_operator.convert.source import Source
 from rayllm_operator.convert.tree import Path, Tree, key_text, parse
 from rayllm_operator.plan.application import BATCHING
+from rayllm_operator.plan.engine_arguments import DEFAULT_MAX_TOTAL_TOKENS, EMBEDDING_MAX_TOTAL_TOKENS
 from rayllm_operator.plan.request_limits import limits
 from rayllm_operator.render.yaml_text import to_yaml
 
@@ -80,6 +81,8 @@ class _Reading:
     def _loading(self) -> None:
         for old, new in (("model_id", "model_id"), ("tokenizer_source", "tokenizer_id")):
             self._move(("model_loading_config", old), ("engine_config", new))
+        # Ray 2.60 does not read tokenizer_source: where both are given, this is the tokenizer that was used.
+        self._move(("engine_kwargs", "tokenizer"), ("engine_config", "tokenizer_id"))
         path: Path = ("model_loading_config", "model_source")
         model_source = self._take(*path)
         if isinstance(model_source, str) and "://" in model_source:
@@ -100,15 +103,17 @@ class _Reading:
         if (engine := self._take("llm_engine")) not in (None, "vLLM"):
             self._note(Kind.ERROR, ("llm_engine",), f"must be vLLM, seen {engine!r}")
         self._move(("engine_kwargs", "max_model_len"), ("engine_config", "max_total_tokens"))
-        if "max_total_tokens" not in self._spec["engine_config"]:
-            message = (
-                "max_model_len is left out: vLLM takes the most that the model can, here max_total_tokens "
-                "is 2048; write it"
-            )
-            self._note(Kind.DIFFERS, ("engine_kwargs",), message)
+        length = DEFAULT_MAX_TOTAL_TOKENS
         if self._mapping("engine_kwargs").get("runner") == "pooling":
             self._move(("engine_kwargs", "runner"), ("engine_config", "type"))
             self._spec["engine_config"]["type"] = "EmbeddingEngine"
+            length = EMBEDDING_MAX_TOTAL_TOKENS
+        if "max_total_tokens" not in self._spec["engine_config"]:
+            message = (
+                "max_model_len is left out: vLLM takes the most that the model can, here max_total_tokens "
+                f"is {length}; write it"
+            )
+            self._note(Kind.DIFFERS, ("engine_kwargs",), message)
         self._move(("runtime_env",), ("engine_config", "runtime_env"))
         if self._rest.get("log_engine_metrics") is True:
             self._take("log_engine_metrics")

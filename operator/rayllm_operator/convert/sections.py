@@ -29,26 +29,6 @@ _REFUSED_BY_RAYLLM = {
 
 _OURS = "cluster_config"
 
-_GONE = {
-    **dict.fromkeys(
-        ("optimize", "max_batch_size", "batch_wait_timeout_s"),
-        "a setting of RayLLM's own embedding engine; vLLM batches by itself",
-    ),
-    **dict.fromkeys(
-        (
-            "model_local_path",
-            "scheduler_policy",
-            "logger_level",
-            "max_num_sequences",
-            "max_tokens_in_paged_kv_cache",
-            "kv_cache_free_gpu_mem_fraction",
-            "enable_trt_overlap",
-        ),
-        "a setting of TensorRT-LLM, which is not supported",
-    ),
-}
-"""Keys of engine_config that RayLLM 0.5 had for engines that are no more."""
-
 
 def walk_sections(draft: Draft) -> None:
     """Rewrite what RayLLM read otherwise, and leave out what it ignored."""
@@ -64,17 +44,12 @@ def _model(draft: Draft, models: list[type[BaseModel]], path: Path) -> None:
         here = (*path, key)
         if here not in draft.tree.entries or here == (_OURS,):
             continue
-        if path == ("engine_config",) and key in _GONE and key not in fields:
-            _leave_out(draft, here, _GONE[key])
-        elif key in fields:
+        if key in fields:
             _field(draft, fields[key], here)
         elif path not in _REFUSED_BY_RAYLLM:
-            _leave_out(draft, here, f"RayLLM ignored this unknown key{_suggestion(key, fields)}")
-
-
-def _leave_out(draft: Draft, path: Path, reason: str) -> None:
-    draft.note(Kind.COMMENTED, path, reason)
-    draft.leave_out(path, reason)
+            reason = f"RayLLM ignored this unknown key{_suggestion(key, fields)}"
+            draft.note(Kind.COMMENTED, here, reason)
+            draft.leave_out(here, reason)
 
 
 def _suggestion(key: str, known: Mapping[str, Any]) -> str:

@@ -1,7 +1,7 @@
 """What is wrong with ``engine_config.engine_kwargs``, for the vLLM of the chosen engine image."""
 
 import difflib
-from typing import Any
+from typing import Any, TypeGuard
 
 from rayllm_operator.api.configuration import SupportedEngine
 from rayllm_operator.api.findings import Finding, Severity
@@ -14,6 +14,9 @@ from rayllm_operator.plan.owned_arguments import OWNED_ARGUMENTS
 
 _PATH = ("engine_config", "engine_kwargs")
 _TEMPLATES = ("chat_template", "chat_template_content_format")
+_FORMER = (OWNED_ARGUMENTS, LEFT_OUT, TRANSLATED, REFUSED)
+_AUTOMATIC_LENGTH = -1
+"""vLLM's word for a max_model_len of as much as the GPU memory holds."""
 
 
 def check_engine_arguments(spec: LLMModelSpec, engine: SupportedEngine) -> list[Finding]:
@@ -29,13 +32,20 @@ def check_engine_arguments(spec: LLMModelSpec, engine: SupportedEngine) -> list[
     if any(finding.severity is Severity.ERROR for finding in findings):
         return findings
     today = todays_arguments(spec, engine)
-    return [*findings, *_check_sizes(spec, today), *_check_collisions(spec, today)]
+    return [
+        *findings,
+        *_check_sizes(spec, today),
+        *_check_length(spec, today),
+        *_check_collisions(spec, today),
+    ]
 
 
 def _judge(name: str, value: Any, given: dict[str, Any], engine: SupportedEngine) -> list[Finding]:
     known = known_arguments(engine.vllm)
+    if value is None and any(name in names for names in (known, *_FORMER)):
+        return []
     if name in OWNED_ARGUMENTS:
-        return [] if value is None else [_error(name, f"cannot be set here: {OWNED_ARGUMENTS[name]}")]
+        return [_error(name, f"cannot be set here: {OWNED_ARGUMENTS[name]}")]
     if name in known:
         return _judge_value(name, value, engine)
     return [_judge_unknown(name, value, given, engine)] if known else []
@@ -54,8 +64,6 @@ def _judge_unknown(name: str, value: Any, given: dict[str, Any], engine: Support
 
 
 def _judge_value(name: str, value: Any, engine: SupportedEngine) -> list[Finding]:
-    if value is None:
-        return []
     if isinstance(value, str) and (name, value) in REFUSED_VALUES:
         return [_error(name, f"is {value!r}: {REFUSED_VALUES[name, value]}")]
     try:
@@ -68,7 +76,7 @@ def _judge_value(name: str, value: Any, engine: SupportedEngine) -> list[Finding
 def _translated(name: str, value: Any, given: dict[str, Any], engine: SupportedEngine) -> Finding:
     """Say what a former argument becomes, or why it cannot."""
     try:
-        today = {} if value is None else TRANSLATED[name](value)
+        today = TRANSLATED[name](value)
     except ValueError as error:
         return _error(name, str(error))
     if twice := next((new for new in today if given.get(new) is not None), None):
@@ -80,7 +88,7 @@ def _translated(name: str, value: Any, given: dict[str, Any], engine: SupportedE
 
 
 def _check_sizes(spec: LLMModelSpec, today: dict[str, Any]) -> list[Finding]:
-    size, pipeline = engine_size(spec), today.get("pipeline_parallel_size") or 1
+    size, pipeline = engine_size(spec), today.get("pipeline_parallel_size", 1)
     findings = []
     if not _is_whole(pipeline) or pipeline < 1 or size % pipeline:
         message = f"is {pipeline!r}; scaling_config.num_workers ({size}) must be a multiple of it"
@@ -89,17 +97,24 @@ def _check_sizes(spec: LLMModelSpec, today: dict[str, Any]) -> list[Finding]:
         wanted = f"scaling_config.num_workers ({size}) makes it {size // pipeline}"
         message = f"is {tensor!r}, but {wanted}; leave it out"
         findings.append(_error("tensor_parallel_size", message))
+    return findings
+
+
+def _check_length(spec: LLMModelSpec, today: dict[str, Any]) -> list[Finding]:
     length, tokens = today.get("max_model_len"), spec.engine_config.max_total_tokens
     if length is not None and tokens is not None and length != tokens:
         message = f"is {length!r}, but engine_config.max_total_tokens is {tokens}; keep one of them"
-        findings.append(_error("max_model_len", message))
-    return findings
+    elif _is_whole(length) and length < 1 and length != _AUTOMATIC_LENGTH:
+        message = f"is {length!r}; write a number of tokens, or {_AUTOMATIC_LENGTH} for what GPU memory holds"
+    else:
+        return []
+    return [_error("max_model_len", message)]
 
 
 def _check_collisions(spec: LLMModelSpec, today: dict[str, Any]) -> list[Finding]:
     """Refuse arguments that another key of the model sets."""
     config, taken = spec.engine_config, {}
-    if config.tokenizer_id is not None:
+    if config.tokenizer_id:
         taken["tokenizer"] = "engine_config.tokenizer_id"
     if config.generation and isinstance(config.generation.prompt_format, PromptFormat):
         taken |= dict.fromkeys(_TEMPLATES, "engine_config.generation.prompt_format")
@@ -116,7 +131,7 @@ def _check_collisions(spec: LLMModelSpec, today: dict[str, Any]) -> list[Finding
     return findings
 
 
-def _is_whole(value: Any) -> bool:
+def _is_whole(value: Any) -> TypeGuard[int]:
     return isinstance(value, int) and not isinstance(value, bool)
 
 

@@ -45,7 +45,7 @@ def engine_arguments(spec: LLMModelSpec, engine: SupportedEngine) -> dict[str, A
         "tensor_parallel_size", engine_size(spec) // arguments.get("pipeline_parallel_size", 1)
     )
     arguments.setdefault("max_model_len", max_total_tokens(spec))
-    if config.tokenizer_id is not None:
+    if config.tokenizer_id:
         # ray.serve.llm 2.60 has tokenizer_source for this, and does not read it.
         arguments["tokenizer"] = config.tokenizer_id
     if is_embedding(spec):

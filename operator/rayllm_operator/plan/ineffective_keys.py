@@ -11,7 +11,7 @@ Row = tuple[tuple[str, ...], object, str]
 
 def ineffective_keys(spec: LLMModelSpec) -> list[Finding]:
     """Return a warning for each key that is given and has no effect."""
-    rows = [*_of_old_files(spec), *_of_embedding_engines(spec)]
+    rows = [*_of_old_files(spec), *_of_embedding_engines(spec), *_of_no_workers(spec)]
     return [
         Finding(path, f"has no effect{why}: leave it out", Severity.WARNING)
         for path, value, why in rows
@@ -39,3 +39,13 @@ def _of_embedding_engines(spec: LLMModelSpec) -> Iterator[Row]:
             "; vLLM waits for no batch",
         )
         yield ("engine_config", "generation"), engine.generation, "; an EmbeddingEngine generates no text"
+
+
+def _of_no_workers(spec: LLMModelSpec) -> Iterator[Row]:
+    scaling = spec.scaling_config
+    if scaling is None or scaling.num_workers != 0:
+        return
+    why = ", because num_workers is 0 and ray_actor_options says what the replica asks for"
+    for key in ("num_gpus_per_worker", "num_cpus_per_worker", "resources_per_worker"):
+        # A zero, as RayLLM's own files have it, asks for nothing either way.
+        yield ("scaling_config", key), getattr(scaling, key) or None, why

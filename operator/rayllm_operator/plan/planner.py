@@ -110,5 +110,8 @@ def _beyond_the_pools(spec: LLMModelSpec, selection: PoolSelection) -> list[Find
     if highest <= most:
         return []
     names = ", ".join(choice.pool.name for choice in selection.chosen)
-    message = f"max_replicas is {highest}, but the pools ({names}) hold at most {most} replicas"
-    return [Finding(("deployment_config", "autoscaling_config"), message, Severity.WARNING)]
+    is_fixed = spec.cluster_config is not None and spec.cluster_config.replicas is not None
+    path = ("cluster_config",) if is_fixed else ("deployment_config", "autoscaling_config")
+    key = "replicas" if is_fixed else "max_replicas"
+    message = f"is {highest}, but the pools ({names}) hold at most {most} replicas"
+    return [Finding((*path, key), message, Severity.WARNING)]

@@ -142,7 +142,9 @@ def _path_of(spec: LLMModelSpec, resource: str) -> tuple[str, ...]:
     scaling = spec.scaling_config
     if scaling and resource in (scaling.resources_per_worker or {}):
         return ("scaling_config", "resources_per_worker", resource)
-    return ("deployment_config", "ray_actor_options", "resources", resource)
+    options: tuple[str, ...] = ("deployment_config", "ray_actor_options")
+    is_written = resource in (actor_options(spec).resources or {})
+    return (*options, "resources", resource) if is_written else (*options, "accelerator_type")
 
 
 def _nobody_offers(name: str, amount: Fraction, pools: Sequence[Pool]) -> str:

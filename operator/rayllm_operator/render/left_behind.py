@@ -13,7 +13,7 @@ NO_SIGNATURE = "--no-sign-request"
 """The one argument of ``s3_sync_args`` that Ray has a spelling for."""
 
 _NAMED_BY_THE_MODEL = frozenset(
-    {"version", "stopping_sequences", "generate_kwargs", "add_special_tokens", "chat"}
+    {"version", "stopping_sequences", "generate_kwargs", "bos", "add_special_tokens", "chat", "mirror"}
 )
 """Keys of the engine's contract that come from keys of the model, which are named themselves."""
 
@@ -53,6 +53,9 @@ def _lost_generation(spec: LLMModelSpec) -> Lost:
         if name not in SERVER_DEFAULTS and value is not None:
             message = "Ray has no default for it; clients must send it"
             lost.append(((*path, "generate_kwargs", name), message))
+    if generation.own_format is not None and generation.own_format.bos:
+        message = "Ray's completions begin with the tokenizer's own token in its place, if there is one"
+        lost.append(((*path, "prompt_format", "bos"), message))
     if generation.prompt_format == "disabled":
         message = "Ray cannot refuse chat; it is answered by the tokenizer's template, if there is one"
         lost.append(((*path, "prompt_format"), message))
@@ -68,6 +71,9 @@ def _lost_mirrors(engine: EngineConfig) -> Lost:
         if mirror is not None and mirror.bucket_uri is not None:
             message = "Ray downloads it without checking it: a file that fails is only logged"
             lost.append((("engine_config", name), message))
+        elif mirror is not None and mirror.extra_files:
+            message = "an LLMConfig has them beside a mirrored model only; put them on the nodes of Ray"
+            lost.append((("engine_config", name, "extra_files"), message))
     s3 = engine.s3_mirror_config
     if s3 is not None and [argument for argument in s3.s3_sync_args or () if argument != NO_SIGNATURE]:
         lost.append((("engine_config", "s3_mirror_config", "s3_sync_args"), "Ray has no such arguments"))

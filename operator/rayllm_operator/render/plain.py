@@ -72,7 +72,7 @@ def _model_loading(engine: EngineConfig) -> Manifest:
         files = [folder.model_dump() for folder in mirror.extra_files or ()]
         loading["model_source"] = {"bucket_uri": _bucket(engine, mirror.bucket_uri), "extra_files": files}
         loading["model_source"] = _without_empty(loading["model_source"])
-    if engine.tokenizer_id is not None:
+    if engine.tokenizer_id:
         loading["tokenizer_source"] = engine.tokenizer_id
     return loading
 

@@ -83,6 +83,27 @@ BAD_INPUT: list[tuple[str, str, str]] = [
         "model.yaml:1: is neither a manifest nor a registry file: must be a mapping, seen [1, 2]",
         "a list",
     ),
+    (
+        "applications: [{args: {models: [a.yaml]}}]\n",
+        "model.yaml:1: applications: is a key of a Serve configuration; turn it into LLMModels with rayllm convert\n",
+        "another file that can become models",
+    ),
+    (
+        "engine_config:\n  model_id: a\n  scheduler: {}\n",
+        "model.yaml:3: engine_config.scheduler: is a key of a registry file of RayLLM 0.2; turn it into",
+        "an older registry file",
+    ),
+    (
+        "engine_config: {model_id: a, generation: {prompt_format: off}}\n",
+        "model.yaml:1: engine_config.generation.prompt_format: must be a mapping or the word 'disabled', seen False\n",
+        "a prompt format of the wrong type",
+    ),
+    (
+        REGISTRY_FILE.replace("per_worker: 1\n", "per_worker: 4\n"),
+        "model.yaml:12: scaling_config.num_gpus_per_worker: must be at most 1.0, seen 4; give a replica more GPUs by "
+        "more num_workers\n",
+        "several GPUs for one worker",
+    ),
     ("engine_config: null\n", "model.yaml:1: engine_config: must be a mapping, seen None", "null"),
     ("enabled: true\n", "model.yaml:1: engine_config: is required", "a required key"),
 ]

@@ -46,6 +46,15 @@ def test_a_directory_is_walked_and_gives_a_file_for_each_model(rayllm: Call) -> 
     assert rayllm("validate", "manifests").stdout == "2 objects checked: 0 errors, 0 warnings\n"
 
 
+def test_the_resources_that_pools_must_offer_are_those_that_count(rayllm: Call) -> None:
+    spec = (
+        "deployment_config: {ray_actor_options: {accelerator_type: L4}}\nengine_config: {model_id: a}\n"
+        "scaling_config: {num_workers: 0, resources_per_worker: {worker_node: 1}}\n"
+    )
+    write(a__yaml=spec)
+    assert "note: the models ask for accelerator_type:L4; a GPUNodePool" in rayllm("convert", "a.yaml").stderr
+
+
 def test_without_a_directory_the_manifests_are_documents_on_standard_output(rayllm: Call) -> None:
     write(a__yaml=REGISTRY_FILE, b__yaml=OTHER)
     assert names(rayllm("convert", "a.yaml", "b.yaml").stdout) == ["a", "b"]

@@ -59,6 +59,25 @@ def test_what_is_left_behind_is_named_at_its_key(rayllm: Call) -> None:
     assert "a replica takes requests before it has generated anything" in result.stderr
 
 
+def test_a_mirror_is_named_where_ray_does_less_and_not_as_if_ray_had_none(rayllm: Call) -> None:
+    mirror = "engine_config: {model_id: a, s3_mirror_config: {bucket_uri: s3://bucket/model}}\n"
+    extra = mirror.replace("bucket_uri", "extra_files: [{destination_path: /x, bucket_uri").replace(
+        "}}", "}]}}"
+    )
+    write(mirror__yaml=mirror, extra__yaml=extra)
+
+    def said(file: str) -> list[str]:
+        lines = rayllm("render", file, "--format", "llmconfig").stderr.splitlines()
+        return [line.partition("warning: engine_config.")[2] for line in lines if "engine_config" in line]
+
+    assert said("mirror.yaml") == [
+        "s3_mirror_config: Ray downloads it without checking it: a file that fails is only logged"
+    ]
+    assert said("extra.yaml") == [
+        "s3_mirror_config.extra_files: an LLMConfig has them beside a mirrored model only; put them on the nodes of Ray"
+    ]
+
+
 def test_a_disabled_chat_is_named(rayllm: Call) -> None:
     write(model__yaml="engine_config: {model_id: a, generation: {prompt_format: disabled}}\n")
     result = rayllm("render", "model.yaml", "--format", "llmconfig")

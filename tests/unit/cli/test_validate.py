@@ -59,6 +59,14 @@ def test_standard_input_is_a_source_and_its_registry_file_is_named_by_its_model_
     assert "name: org--model\n" in rayllm("render", "-", standard_input=REGISTRY_FILE).stdout
 
 
+def test_registry_files_that_share_a_file_are_named_by_their_model_ids(rayllm: Call) -> None:
+    write(two__yaml=f"{REGISTRY_FILE}---\n{REGISTRY_FILE.replace('org/model', 'org/other')}")
+    assert rayllm("validate", "two.yaml").stdout == "2 objects checked: 0 errors, 0 warnings\n"
+    text = rayllm("render", "two.yaml", "-o", "json").stdout
+    names = {item["metadata"]["name"] for item in json.loads(text)["items"]}
+    assert names == {"org--model", "org--other"}
+
+
 def test_findings_come_by_file_and_line_and_one_bad_file_hides_no_other(rayllm: Call) -> None:
     write(
         b__yaml="engine_config:\n  model_id: a\n  x: 1\nenabled: maybe\n",

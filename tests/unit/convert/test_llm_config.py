@@ -118,9 +118,12 @@ def test_what_cannot_become_a_model_is_refused(more: str, sentence: str) -> None
     assert not conversion.spec_text
 
 
-def test_a_length_that_ray_left_to_the_model_has_to_be_written() -> None:
-    (line,) = said(convert_back("model_loading_config: {model_id: a}\n"))
+@pytest.mark.parametrize(("runner", "length"), [("generate", 2048), ("pooling", 512)])
+def test_a_length_that_ray_left_to_the_model_has_to_be_written(runner: str, length: int) -> None:
+    text = f"model_loading_config: {{model_id: a}}\nengine_kwargs: {{runner: {runner}}}\n"
+    (line,) = said(convert_back(text))
     assert "differs: engine_kwargs: max_model_len is left out" in line
+    assert f"here max_total_tokens is {length}; write it" in line
 
 
 def test_the_deployments_of_the_application_override_the_llm_config() -> None:

@@ -103,8 +103,6 @@ def test_the_report_on_a_file_of_0_2_names_every_change_by_its_own_line() -> Non
         "model.yaml:6: renamed: engine_config.model_init_kwargs.quantize: is now quantization",
         "model.yaml:4: renamed: engine_config.model_init_kwargs: is now engine_kwargs",
         "model.yaml:15: renamed: engine_config.generation.generate_kwargs.max_new_tokens: is now max_tokens",
-        "model.yaml:14: to do: engine_config.generation.generate_kwargs.do_sample: is not read today; "
-        "greedy decoding is temperature: 0",
     ]
 
 

@@ -192,6 +192,7 @@ DIFFERENCES = [
         "deployment_config: {ray_actor_options: null}\n",
         "deployment_config.ray_actor_options: RayLLM did not start",
     ),
+    ("engine_config: {type: EmbeddingEngine}\n", "engine_config.type: RayLLM averaged the vectors"),
     (
         "engine_config: {generation: {generate_kwargs: {top_p: 1}}}\n",
         "generate_kwargs: are now defaults that a request overrides",
@@ -238,6 +239,14 @@ def test_a_token_in_a_runtime_environment_is_left_out_and_never_copied() -> None
         assert "hf_abc" not in conversion.spec_text + "".join(said(conversion))
         assert "HF_TOKEN" in conversion.spec_text
         assert any("huggingFaceToken" in line for line in said(conversion, Kind.ACTION))
+
+
+def test_greedy_decoding_is_left_as_it_is_written_because_it_still_is_greedy() -> None:
+    text = REGISTRY_FILE.replace(
+        "  generation:\n", "  generation:\n    generate_kwargs: {do_sample: false}\n"
+    )
+    assert spec_of(convert(text))["engine_config"]["generation"]["generate_kwargs"] == {"do_sample": False}
+    assert said(convert(text), Kind.ACTION) == []
 
 
 def test_what_kubectl_reads_as_rayllm_did_is_not_touched() -> None:

@@ -7,7 +7,7 @@ import json
 from typing import Any
 
 import yaml
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from rayllm_operator.api.configuration import OperatorConfiguration
@@ -137,7 +137,9 @@ GENERATION = section(
 )
 ENGINE = section(
     {"model_id": same(st.just("org/model-1.5")), "generation": GENERATION},
+    type=same(st.sampled_from(["VLLMEngine", "EmbeddingEngine"])),
     hf_model_id=same(st.sampled_from(["org/other", "/models/own"])),
+    tokenizer_id=same(st.just("org/tokenizer")),
     max_total_tokens=counts(64, 4096),
     engine_kwargs=same(
         st.fixed_dictionaries(
@@ -219,7 +221,6 @@ def as_json(value: Any) -> str:
     )
 
 
-@settings(deadline=None)
 @given(REGISTRY, st.booleans())
 def test_a_manifest_means_what_rayllm_read(pair: Pair, flow: bool) -> None:
     written, meant = pair
@@ -228,7 +229,6 @@ def test_a_manifest_means_what_rayllm_read(pair: Pair, flow: bool) -> None:
     assert checked(convert(text_of(written, flow=flow))) == expected
 
 
-@settings(deadline=None)
 @given(st.dictionaries(NAME, FREE | st.sampled_from(SPELLINGS), min_size=1), st.booleans())
 def test_a_free_mapping_holds_what_pyyaml_read(kwargs: dict[str, Any], flow: bool) -> None:
     text = text_of({"engine_config": {"model_id": "a", "engine_kwargs": kwargs}}, flow=flow)
@@ -237,7 +237,6 @@ def test_a_free_mapping_holds_what_pyyaml_read(kwargs: dict[str, Any], flow: boo
     assert as_json(seen) == as_json(read)
 
 
-@settings(deadline=None)
 @given(st.sampled_from(SPELLINGS))
 def test_a_plain_scalar_holds_what_pyyaml_read(spelling: str) -> None:
     text = f"engine_config:\n  model_id: a\n  engine_kwargs:\n    key: {spelling}\n    list:\n    - {spelling}\n    - 1\n"
@@ -247,7 +246,6 @@ def test_a_plain_scalar_holds_what_pyyaml_read(spelling: str) -> None:
     assert as_json(seen) == json.dumps(read, sort_keys=True, default=str)
 
 
-@settings(deadline=None)
 @given(REGISTRY)
 def test_what_was_converted_is_converted_to_itself(pair: Pair) -> None:
     once = convert(text_of(pair[0], flow=False))
@@ -256,7 +254,6 @@ def test_what_was_converted_is_converted_to_itself(pair: Pair) -> None:
     assert not said(again, Kind.REWRITTEN, Kind.RENAMED, Kind.COMMENTED)
 
 
-@settings(deadline=None)
 @given(REGISTRY)
 def test_the_way_out_and_back_changes_nothing_any_more(pair: Pair) -> None:
     spec = checked(convert(text_of(pair[0], flow=False)))

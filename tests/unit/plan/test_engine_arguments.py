@@ -58,6 +58,8 @@ def arguments(engine_kwargs: dict[str, Any], **engine_config: Any) -> dict[str, 
         ),
         ("tensor_parallel_size", 2, "is 2, but scaling_config.num_workers (1) makes it 1; leave it out"),
         ("pipeline_parallel_size", 2, "is 2; scaling_config.num_workers (1) must be a multiple of it"),
+        ("pipeline_parallel_size", 0, "is 0; scaling_config.num_workers (1) must be a multiple of it"),
+        ("max_model_len", 0, "is 0; write a number of tokens, or -1 for what GPU memory holds"),
         ("max_num_seqs", "many", "is 'many'; it must be a whole number"),
         ("max_num_seqs", 1.5, "is 1.5; it must be a whole number"),
         ("gpu_memory_utilization", [0.9], "is [0.9]; it must be a number"),
@@ -196,6 +198,7 @@ def test_what_vllm_has_renamed_or_dropped_still_works_with_a_warning(
         ("quantization", "awq", "awq"),
         ("max_log_len", 64, 64),
         ("max_model_len", 1024.0, 1024),
+        ("max_model_len", -1, -1),
     ],
 )
 def test_what_vllm_takes_reaches_it_as_the_type_that_it_means(
@@ -209,11 +212,12 @@ def test_what_vllm_takes_reaches_it_as_the_type_that_it_means(
 
 
 def test_null_is_the_same_as_leaving_an_argument_out() -> None:
-    nulls = dict.fromkeys(
-        ["seed", "dtype", "model", "task", "tensor_parallel_size", "max_model_len", "api_key"]
-    )
+    of_today = ["seed", "dtype", "model", "tensor_parallel_size", "max_model_len", "api_key"]
+    nulls = dict.fromkeys([*of_today, "task", "swap_space", "rope_scaling"])
 
     assert arguments(nulls) == {"tensor_parallel_size": 1, "max_model_len": 2048}
+    assert said_of(nulls) == []
+    assert said_of({"max_num_seq": None}) != [], "a name that never was is a slip, whatever its value"
 
 
 def test_arguments_of_an_unlisted_version_pass_as_they_are_with_one_warning() -> None:

@@ -31,6 +31,11 @@ def test_without_workers_what_a_worker_would_ask_for_does_not_count() -> None:
     }
 
     assert total(**spec) == {CPU: 2}
+    assert sentences(plan(pool("a10"), **spec)) == [
+        "scaling_config.resources_per_worker: has no effect, because num_workers is 0 and ray_actor_options says what "
+        "the replica asks for: leave it out"
+    ]
+    assert sentences(plan(pool("a10"), **GTE_LARGE)) == []
 
 
 def test_without_workers_the_engine_gets_the_replica_actor_s_gpu() -> None:
@@ -66,7 +71,11 @@ def test_an_accelerator_type_of_the_actor_is_a_resource_that_pools_offer() -> No
     spec: dict[str, Any] = {"deployment_config": {"ray_actor_options": {"accelerator_type": "A10G"}}}
     offers = pool("a10", resources={"accelerator_type:A10G": 1})
 
-    assert plan(pool("a10"), **spec).no_pool
+    nowhere = plan(pool("a10"), **spec)
+    assert nowhere.no_pool
+    assert sentences(nowhere)[0].startswith(
+        "deployment_config.ray_actor_options.accelerator_type: needs accelerator_type:A10G 0.001; no pool offers it"
+    )
     result = plan(offers, **spec)
     assert result.plan is not None, sentences(result)
     options = result.plan.application.llm_config["deployment_config"]["ray_actor_options"]

@@ -144,10 +144,20 @@ def test_a_pool_that_dropped_out_stays_as_a_group_at_zero() -> None:
     )
 
 
-def test_more_replicas_than_the_pools_hold_are_a_warning() -> None:
-    result = plan(pool("a10"), deployment_config={"autoscaling_config": {"max_replicas": 9}})
+@pytest.mark.parametrize(
+    ("spec", "key"),
+    [
+        (
+            {"deployment_config": {"autoscaling_config": {"max_replicas": 9}}},
+            "deployment_config.autoscaling_config.max_replicas",
+        ),
+        ({"cluster_config": {"replicas": 9}}, "cluster_config.replicas"),
+    ],
+)
+def test_more_replicas_than_the_pools_hold_are_a_warning(spec: dict[str, Any], key: str) -> None:
+    result = plan(pool("a10"), **spec)
     assert result.plan is not None
-    assert "max_replicas is 9, but the pools (a10) hold at most 8 replicas" in sentences(result)[0]
+    assert sentences(result) == [f"{key}: is 9, but the pools (a10) hold at most 8 replicas"]
 
 
 def test_rayllms_defaults_fill_what_a_section_leaves_out() -> None:

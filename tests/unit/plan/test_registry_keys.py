@@ -153,3 +153,10 @@ def test_another_tokenizer_reaches_the_engine() -> None:
     config = llm_config(engine_config={"model_id": "org/m", "tokenizer_id": "org/tokenizer"})
 
     assert config["engine_kwargs"]["tokenizer"] == "org/tokenizer"
+
+
+def test_an_empty_id_is_the_same_as_none() -> None:
+    config = llm_config(engine_config={"model_id": "org/m", "hf_model_id": "", "tokenizer_id": ""})
+
+    assert config["model_loading_config"]["model_source"] == "org/m"
+    assert "tokenizer" not in config["engine_kwargs"]

@@ -6,9 +6,14 @@ from typing import Any
 import yaml
 from hypothesis import given
 
+from rayllm_operator.api.configuration import OperatorConfiguration
 from rayllm_operator.api.deployment_config import RENAMED_KEYS
-from rayllm_operator.plan import Intent, ModelPlan
+from rayllm_operator.api.findings import errors
+from rayllm_operator.api.validation import parse_model
+from rayllm_operator.cli.planning import catch_all_pools
+from rayllm_operator.plan import Intent, ModelPlan, PlanRequest, plan_model
 from rayllm_operator.render import render_ray_service, render_service, to_yaml
+from tests.strategies.damage import damaged_specs
 from tests.strategies.documents import Document
 from tests.strategies.planned import planned
 from tests.strategies.specs import specs
@@ -32,6 +37,17 @@ def test_a_valid_spec_is_planned_and_rendered_as_json_the_same_bytes_each_time(s
         (arguments,) = config["applications"][0]["args"]["llm_configs"]
         assert arguments == json.loads(json.dumps(dict(plan.application.llm_config)))
     assert rendered(planned(json.loads(json.dumps(spec)))) == rendered(plan)
+
+
+@given(damaged_specs())
+def test_whatever_is_wrong_with_a_spec_is_said_and_nothing_fails(spec: Document) -> None:
+    model, findings = parse_model(spec)
+    if model is None:
+        assert findings
+        return
+    result = plan_model(PlanRequest("m", "default", model, catch_all_pools(model), OperatorConfiguration()))
+
+    assert result.plan is not None or errors(result.findings)
 
 
 @given(specs())
