@@ -4,16 +4,16 @@ from rayllm_operator.api.findings import Finding, Severity
 from rayllm_operator.api.llm_model import LLMModelSpec
 from rayllm_operator.api.registry import EngineConfig
 from rayllm_operator.plan import Intent, ModelPlan
+from rayllm_operator.plan.generation_defaults import DO_SAMPLE, RENAMED
+from rayllm_operator.plan.sync_arguments import NO_SIGN_REQUEST
 
 CONTRACT = "rayllm"
 """Key of ``experimental_configs`` that carries what our engine is told."""
 SERVER_DEFAULTS = frozenset({"temperature", "top_p", "top_k", "min_p", "repetition_penalty"})
 """Sampling parameters for which vLLM's server has defaults that a request overrides."""
-NO_SIGNATURE = "--no-sign-request"
-"""The one argument of ``s3_sync_args`` that Ray has a spelling for."""
 
 _NAMED_BY_THE_MODEL = frozenset(
-    {"version", "stopping_sequences", "generate_kwargs", "add_special_tokens", "chat"}
+    {"version", "stopping_sequences", "generate_kwargs", "bos", "add_special_tokens", "chat", "mirror"}
 )
 """Keys of the engine's contract that come from keys of the model, which are named themselves."""
 
@@ -50,9 +50,12 @@ def _lost_generation(spec: LLMModelSpec) -> Lost:
     if generation.stopping_sequences:
         lost.append(((*path, "stopping_sequences"), "Ray has no default stops; clients must send them"))
     for name, value in (generation.generate_kwargs or {}).items():
-        if name not in SERVER_DEFAULTS and value is not None:
-            message = "Ray has no default for it; clients must send it"
+        if name not in {*SERVER_DEFAULTS, DO_SAMPLE} and value is not None:
+            message = f"Ray has no default for it; clients must send {RENAMED.get(name, 'it')}"
             lost.append(((*path, "generate_kwargs", name), message))
+    if generation.own_format is not None and generation.own_format.bos:
+        message = "Ray writes it in chats only; clients must write it before raw prompts themselves"
+        lost.append(((*path, "prompt_format", "bos"), message))
     if generation.prompt_format == "disabled":
         message = "Ray cannot refuse chat; it is answered by the tokenizer's template, if there is one"
         lost.append(((*path, "prompt_format"), message))
@@ -68,8 +71,12 @@ def _lost_mirrors(engine: EngineConfig) -> Lost:
         if mirror is not None and mirror.bucket_uri is not None:
             message = "Ray downloads it without checking it: a file that fails is only logged"
             lost.append((("engine_config", name), message))
+        elif mirror is not None and mirror.extra_files:
+            message = "Ray downloads them only beside a mirror of the model; put them on its nodes"
+            lost.append((("engine_config", name, "extra_files"), message))
     s3 = engine.s3_mirror_config
-    if s3 is not None and [argument for argument in s3.s3_sync_args or () if argument != NO_SIGNATURE]:
+    # Ray has a spelling for this one argument.
+    if s3 is not None and [argument for argument in s3.s3_sync_args or () if argument != NO_SIGN_REQUEST]:
         lost.append((("engine_config", "s3_mirror_config", "s3_sync_args"), "Ray has no such arguments"))
     if s3 is not None and s3.s3_aws_credentials is not None:
         message = "Ray asks no service for credentials; give them to its nodes"
