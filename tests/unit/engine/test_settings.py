@@ -6,7 +6,7 @@ import pytest
 
 from rayllm_engine.settings import InvalidSettingsError, Settings, parse_settings
 
-FIRST_STOP = r"stopping_sequences\[0\]: expected a text, a token id or a list of token ids"
+FIRST_STOP = r"stopping_sequences\[0\]: expected a text, a token id or a list of them"
 
 
 def parse(**section: Any) -> Settings:
