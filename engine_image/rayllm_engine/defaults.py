@@ -11,7 +11,8 @@ from typing import Any
 
 from rayllm_engine.settings import SECTION, InvalidSettingsError, Settings, runs
 
-SYNONYMS = {"max_tokens": ("max_tokens", "max_completion_tokens")}
+_LENGTHS = ("max_tokens", "max_completion_tokens")
+SYNONYMS = dict.fromkeys(_LENGTHS, _LENGTHS)
 """Request fields that say the same: a value in any of them is the request's own."""
 
 RESERVED = frozenset({"model", "messages", "prompt", "stream", "stream_options", "request_id", "user"})

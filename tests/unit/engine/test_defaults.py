@@ -78,10 +78,11 @@ def test_an_explicit_value_wins_even_if_it_is_zero(explicit: float) -> None:
     assert defaults_of(generate_kwargs={"temperature": 0.4}).changes({"temperature": explicit}) == {}
 
 
+@pytest.mark.parametrize("default", ["max_tokens", "max_completion_tokens"])
 @pytest.mark.parametrize("field", ["max_tokens", "max_completion_tokens"])
-def test_a_length_under_either_of_its_names_is_the_requests_own(field: str) -> None:
-    defaults = defaults_of(generate_kwargs={"max_tokens": 9})
-    assert defaults.changes({}) == {"max_tokens": 9}
+def test_a_length_under_either_of_its_names_is_the_requests_own(default: str, field: str) -> None:
+    defaults = defaults_of(generate_kwargs={default: 9})
+    assert defaults.changes({}) == {default: 9}
     assert defaults.changes({field: 3}) == {}
 
 
