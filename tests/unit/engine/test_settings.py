@@ -38,6 +38,13 @@ def test_null_is_the_same_as_absent() -> None:
     assert parse(stopping_sequences=None, generate_kwargs=None, add_special_tokens=None, chat=None) == parse()
 
 
+def test_null_is_the_same_as_absent_in_the_mirror_too() -> None:
+    mirror = {"model": "org/m", "uri": "s3://bucket/m", "s3": {"region": "x"}}
+    nulls = {"anonymous": None, "filters": None, "credentials": None}
+    section = {**mirror, **nulls, "s3": {"region": "x", "verify_tls": None}}
+    assert parse(mirror=section) == parse(mirror=mirror)
+
+
 def test_a_number_in_quotes_is_text() -> None:
     assert parse(stopping_sequences=["2"]).stopping_sequences == ("2",)
 
