@@ -1,18 +1,17 @@
 """A model from a bucket, from its file to an answer; the Hugging Face Hub is never asked."""
 
-import http.server
 import json
 import subprocess
-import threading
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
 from openai import OpenAI
 
 from tests.harness.buckets import KEYS, S3Server, s3_server
+from tests.harness.http_service import http_service
 from tests.harness.local_run import rayllm_run
 from tests.harness.local_stack import CHECKOUT, engine_python, make_model, wait_until
 from tests.harness.tiny_model import SENTENCE
@@ -40,21 +39,12 @@ def hub() -> Iterator[tuple[str, list[str]]]:
     """Start a Hub that has nothing; yields its URL and the requests that it got."""
     asked: list[str] = []
 
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            asked.append(self.path)
-            self.send_error(404)
+    def answer(request: BaseHTTPRequestHandler) -> tuple[int, str]:
+        asked.append(request.path)
+        return 404, ""
 
-        do_HEAD = do_POST = do_GET  # noqa: N815 (http.server calls them so)
-
-        def log_message(self, *_: Any) -> None:
-            pass
-
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}", asked
-    server.shutdown()
-    server.server_close()
+    with http_service(answer) as url:
+        yield url, asked
 
 
 def model_file(directory: Path, s3: S3Server, bucket_uri: str) -> Path:

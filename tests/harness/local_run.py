@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import signal
 import subprocess
 import sys
 import uuid
@@ -11,6 +12,8 @@ from pathlib import Path
 
 from rayllm_operator.cli.local_ray import free_ports
 from tests.harness.local_stack import engine_python
+
+_END_SECONDS = 120
 
 
 @dataclass(frozen=True)
@@ -50,8 +53,15 @@ def rayllm_run(model_file: Path, work: Path, *options: str, **variables: str) ->
     environment = os.environ | {name: value, "SPT_NOENV": "1", "RAYLLM_ENGINE_PYTHON": str(engine_python())}
     with output.open("w") as out, progress.open("w") as err:
         process = subprocess.Popen(command, stdout=out, stderr=err, text=True, env=environment | variables)
+    run = Run(process, output, progress, mark)
     try:
-        yield Run(process, output, progress, mark)
+        yield run
     finally:
         process.terminate()
-        process.wait()
+        try:
+            process.wait(_END_SECONDS)
+        except subprocess.TimeoutExpired:
+            for member in run.family():
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(member, signal.SIGKILL)
+            raise
