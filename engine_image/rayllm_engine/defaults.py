@@ -84,17 +84,8 @@ def resolve(
     InvalidSettingsError
         A stop decodes to nothing.
     """
-    texts: list[str] = []
-    token_ids: list[int] = []
-    for stop in settings.stopping_sequences:
-        if isinstance(stop, str):
-            texts.append(stop)
-        elif isinstance(stop, int):
-            token_ids.append(stop)
-        else:
-            texts.append(
-                "".join(run if isinstance(run, str) else _decoded(run, decode) for run in runs(stop))
-            )
+    token_ids = [stop for stop in settings.stopping_sequences if isinstance(stop, int)]
+    texts = [_text(stop, decode) for stop in settings.stopping_sequences if not isinstance(stop, int)]
     fields = {
         key: value
         for key, value in settings.generate_kwargs.items()
@@ -116,6 +107,13 @@ def ignored_keys(settings: Settings, known_fields: Collection[str]) -> list[str]
 def _is_default(name: str, known_fields: Collection[str]) -> bool:
     """Return whether a request field of this name exists and may have a default."""
     return name in known_fields and name not in RESERVED
+
+
+def _text(stop: str | tuple[int | str, ...], decode: Callable[[tuple[int, ...]], str]) -> str:
+    """Return the text that a stop stands for."""
+    if isinstance(stop, str):
+        return stop
+    return "".join(run if isinstance(run, str) else _decoded(run, decode) for run in runs(stop))
 
 
 def _decoded(token_ids: tuple[int, ...], decode: Callable[[tuple[int, ...]], str]) -> str:

@@ -2,7 +2,6 @@
 
 from hypothesis import strategies as st
 
-from rayllm_operator.api.generation import TOKENIZERS_OWN
 from tests.strategies.documents import MAPPINGS, WORDS, Document
 
 _LITERALS = WORDS.map(lambda text: text.replace("{", "{{").replace("}", "}}"))
@@ -18,12 +17,10 @@ def prompt_formats(draw: st.DrawFn) -> Document:
         "assistant": draw(_LITERALS) + "{instruction}",
         "user": draw(_LITERALS) + system + "{instruction}" + draw(_LITERALS),
         "system_in_user": in_user,
-        "system_in_last_user": draw(st.none() | st.booleans()) if in_user else None,
         **draw(
             st.fixed_dictionaries(
                 {},
                 optional={
-                    "bos": st.none() | WORDS,
                     "trailing_assistant": st.none() | WORDS,
                     "default_system_message": st.none() | WORDS,
                     "add_system_tags_even_if_message_is_empty": st.none() | st.booleans(),
@@ -34,14 +31,15 @@ def prompt_formats(draw: st.DrawFn) -> Document:
     }
 
 
-_STOPS = WORDS.filter(bool) | st.integers(0, 100_000)
+_STOP_TEXTS = WORDS.filter(bool)
+_STOP_IDS = st.integers(0, 100_000)
 
 generations = st.fixed_dictionaries(
     {},
     optional={
-        "prompt_format": st.sampled_from([None, "disabled", {TOKENIZERS_OWN: True}]) | prompt_formats(),
+        "prompt_format": st.sampled_from([None, "disabled"]) | prompt_formats(),
         "generate_kwargs": st.none() | MAPPINGS,
         "stopping_sequences": st.none()
-        | st.lists(_STOPS | st.lists(_STOPS, min_size=1, max_size=3), max_size=3),
+        | st.lists(_STOP_TEXTS | _STOP_IDS | st.lists(_STOP_IDS, min_size=1, max_size=3), max_size=3),
     },
 )
