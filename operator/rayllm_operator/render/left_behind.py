@@ -54,7 +54,7 @@ def _lost_generation(spec: LLMModelSpec) -> Lost:
             message = f"Ray has no default for it; clients must send {RENAMED.get(name, 'it')}"
             lost.append(((*path, "generate_kwargs", name), message))
     if generation.own_format is not None and generation.own_format.bos:
-        message = "Ray writes it in chats only; clients must write it before raw prompts themselves"
+        message = "Ray's completions begin with the tokenizer's own token in its place, if there is one"
         lost.append(((*path, "prompt_format", "bos"), message))
     if generation.prompt_format == "disabled":
         message = "Ray cannot refuse chat; it is answered by the tokenizer's template, if there is one"
@@ -72,7 +72,7 @@ def _lost_mirrors(engine: EngineConfig) -> Lost:
             message = "Ray downloads it without checking it: a file that fails is only logged"
             lost.append((("engine_config", name), message))
         elif mirror is not None and mirror.extra_files:
-            message = "Ray downloads them only beside a mirror of the model; put them on its nodes"
+            message = "an LLMConfig has them beside a mirrored model only; put them on the nodes of Ray"
             lost.append((("engine_config", name, "extra_files"), message))
     s3 = engine.s3_mirror_config
     # Ray has a spelling for this one argument.

@@ -97,13 +97,19 @@ def test_extra_files_without_a_mirror_of_the_model_are_named(rayllm: Call) -> No
     extra = "extra_files: [{bucket_uri: s3://b/x, destination_path: /x}]"
     config, said = llm_config(rayllm, f"s3_mirror_config: {{{extra}}}")
     assert config["model_loading_config"]["model_source"] == "a"
-    assert "engine_config.s3_mirror_config.extra_files: Ray downloads them only beside a mirror" in said
+    assert (
+        "engine_config.s3_mirror_config.extra_files: an LLMConfig has them beside a mirrored model only"
+        in said
+    )
 
 
 def test_a_bos_is_named_for_raw_prompts(rayllm: Call) -> None:
     templates = 'system: "{instruction}", user: "{instruction}", assistant: "{instruction}"'
     _, said = llm_config(rayllm, f'generation: {{prompt_format: {{bos: "<s>", {templates}}}}}')
-    assert "engine_config.generation.prompt_format.bos: Ray writes it in chats only" in said
+    assert (
+        "engine_config.generation.prompt_format.bos: Ray's completions begin with the tokenizer's own token"
+        in said
+    )
 
 
 def test_a_ray_service_runs_rays_own_image_with_its_pods_secrets_and_variables(rayllm: Call) -> None:
