@@ -5,6 +5,7 @@ its `stopping_sequences` are added to those of the request. Requests here are th
 so the same merge serves every path that a request can take. Nothing in this module needs Ray or vLLM.
 """
 
+import copy
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -40,8 +41,9 @@ class RequestDefaults:
 
         A null in the request counts as absent. A stop of a wrong type is left for vLLM to refuse by name.
         """
+        # A copy each time: vLLM writes into some values of its requests, such as vllm_xargs.
         changes = {
-            name: value
+            name: copy.deepcopy(value)
             for name, value in self.fields.items()
             if all(request.get(synonym) is None for synonym in SYNONYMS.get(name, (name,)))
         }

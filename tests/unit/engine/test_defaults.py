@@ -141,6 +141,15 @@ def test_merging_never_alters_the_request_itself(
     assert request == before
 
 
+def test_what_is_written_into_one_request_is_not_in_the_next() -> None:
+    defaults = RequestDefaults(stop=("x",), stop_token_ids=(2,), fields={"vllm_xargs": {"a": [1]}})
+    first = defaults.changes({})
+    first["vllm_xargs"]["a"].append(2)
+    first["stop"].append("y")
+    first["stop_token_ids"].append(3)
+    assert defaults.changes({}) == {"vllm_xargs": {"a": [1]}, "stop": ["x"], "stop_token_ids": [2]}
+
+
 @given(request=requests, values=requests)
 def test_no_explicit_value_is_ever_replaced(request: dict[str, Any], values: dict[str, Any]) -> None:
     changes = RequestDefaults(fields=values).changes(request)
