@@ -11,7 +11,7 @@ import pytest
 import yaml
 from openai import OpenAI
 
-from tests.harness.local_run import Run, rayllm_run
+from tests.harness.local_run import Run, client_of, rayllm_run
 from tests.harness.local_stack import CHECKOUT, engine_python, make_model, wait_until
 from tests.harness.tiny_model import HIDDEN, SENTENCE
 
@@ -21,7 +21,6 @@ MODEL_FILE = CHECKOUT / "examples" / "models" / "tiny-llama.yaml"
 MODEL_ID = "rayllm/tiny-llama"
 ANSWER = SENTENCE.partition(" and no opinions")[0]
 """Up to the file's own stopping sequence."""
-START_SECONDS = 900.0
 FAMILY = 10
 """Ray alone is more processes than that."""
 
@@ -38,18 +37,6 @@ def served(file: Path, folder: Path) -> Iterator[Run]:
     make_model(folder / "models" / "tiny-llama", engine_python())
     with rayllm_run(file, folder, "--model-volume", str(folder / "models")) as run:
         yield run
-
-
-def client_of(run: Run) -> OpenAI:
-    """Wait for the endpoint and return a client of it."""
-    lines = wait_until(
-        "the endpoint",
-        lambda: run.output.read_text().splitlines() or None,
-        seconds=START_SECONDS,
-        check=run.check,
-    )
-    assert lines[0].startswith("endpoint: http://127.0.0.1:")
-    return OpenAI(base_url=lines[0].removeprefix("endpoint: "), api_key="none", max_retries=0)
 
 
 def answer_of(client: OpenAI) -> str | None:

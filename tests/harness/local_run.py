@@ -10,9 +10,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from rayllm_operator.cli.local_ray import free_ports
-from tests.harness.local_stack import engine_python
+from openai import OpenAI
 
+from rayllm_operator.cli.local_ray import free_ports
+from tests.harness.local_stack import engine_python, wait_until
+
+START_SECONDS = 900.0
+"""How long a model may take to start."""
 _END_SECONDS = 120
 
 
@@ -65,3 +69,15 @@ def rayllm_run(model_file: Path, work: Path, *options: str, **variables: str) ->
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(member, signal.SIGKILL)
             raise
+
+
+def client_of(run: Run) -> OpenAI:
+    """Wait for the endpoint and return a client of it."""
+    lines = wait_until(
+        "the endpoint",
+        lambda: run.output.read_text().splitlines() or None,
+        seconds=START_SECONDS,
+        check=run.check,
+    )
+    assert lines[0].startswith("endpoint: http://127.0.0.1:")
+    return OpenAI(base_url=lines[0].removeprefix("endpoint: "), api_key="none", max_retries=0)
