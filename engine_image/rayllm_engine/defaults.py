@@ -5,13 +5,15 @@ its `stopping_sequences` are added to those of the request. Requests here are th
 so the same merge serves every path that a request can take. Nothing in this module needs Ray or vLLM.
 """
 
+import copy
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from rayllm_engine.settings import SECTION, InvalidSettingsError, Settings, runs
 
-SYNONYMS = {"max_tokens": ("max_tokens", "max_completion_tokens")}
+_LENGTHS = ("max_tokens", "max_completion_tokens")
+SYNONYMS = dict.fromkeys(_LENGTHS, _LENGTHS)
 """Request fields that say the same: a value in any of them is the request's own."""
 
 RESERVED = frozenset({"model", "messages", "prompt", "stream", "stream_options", "request_id", "user"})
@@ -39,8 +41,9 @@ class RequestDefaults:
 
         A null in the request counts as absent. A stop of a wrong type is left for vLLM to refuse by name.
         """
+        # A copy each time: vLLM writes into some values of its requests, such as vllm_xargs.
         changes = {
-            name: value
+            name: copy.deepcopy(value)
             for name, value in self.fields.items()
             if all(request.get(synonym) is None for synonym in SYNONYMS.get(name, (name,)))
         }
@@ -83,17 +86,8 @@ def resolve(
     InvalidSettingsError
         A stop decodes to nothing.
     """
-    texts: list[str] = []
-    token_ids: list[int] = []
-    for stop in settings.stopping_sequences:
-        if isinstance(stop, str):
-            texts.append(stop)
-        elif isinstance(stop, int):
-            token_ids.append(stop)
-        else:
-            texts.append(
-                "".join(run if isinstance(run, str) else _decoded(run, decode) for run in runs(stop))
-            )
+    token_ids = [stop for stop in settings.stopping_sequences if isinstance(stop, int)]
+    texts = [_text(stop, decode) for stop in settings.stopping_sequences if not isinstance(stop, int)]
     fields = {
         key: value
         for key, value in settings.generate_kwargs.items()
@@ -115,6 +109,13 @@ def ignored_keys(settings: Settings, known_fields: Collection[str]) -> list[str]
 def _is_default(name: str, known_fields: Collection[str]) -> bool:
     """Return whether a request field of this name exists and may have a default."""
     return name in known_fields and name not in RESERVED
+
+
+def _text(stop: str | tuple[int | str, ...], decode: Callable[[tuple[int, ...]], str]) -> str:
+    """Return the text that a stop stands for."""
+    if isinstance(stop, str):
+        return stop
+    return "".join(run if isinstance(run, str) else _decoded(run, decode) for run in runs(stop))
 
 
 def _decoded(token_ids: tuple[int, ...], decode: Callable[[tuple[int, ...]], str]) -> str:

@@ -2,7 +2,8 @@
 
 It merges the generation defaults into the JSON bodies of the endpoints that generate, and lets through only
 the endpoints that Ray's ingress serves on the routed path as well. vLLM's application has others, which would
-bypass the defaults (/v1/responses, /v1/messages, /invocations) or manage the engine (/scale_elastic_ep).
+bypass the defaults (/v1/responses, /v1/messages, /invocations), manage the engine (/scale_elastic_ep) or are
+websockets (/v1/realtime).
 """
 
 import json
@@ -57,7 +58,10 @@ class PublicEndpoints:
         self._refusals = refusals
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one ASGI connection."""
+        """Serve one ASGI connection; a websocket is closed unopened, which its client sees as a 403."""
+        if scope["type"] == "websocket":
+            await send({"type": "websocket.close"})
+            return
         if scope["type"] == "http":
             path = scope["path"].removeprefix(scope.get("root_path", ""))
             refusal = self._refusals.get(path)

@@ -121,6 +121,6 @@ def _complaint(key: str, error: ErrorDetails) -> str:
     if error["type"] == "missing":
         return f"required; this engine image speaks version {VERSION}"
     if key.startswith("stopping_sequences["):
-        expected = "a text, a token id or a list of token ids, none of them empty or negative"
+        expected = "a text, a token id or a list of them, none of them empty or negative"
         return f"expected {expected}, got {error['input']!r}"
     return f"{error['msg']}, got {error['input']!r}"

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from rayllm_operator.api.configuration import DEFAULT_ENGINE
 from rayllm_operator.plan.argument_table import known_arguments
 from rayllm_operator.plan.former_arguments import REFUSED_VALUES
 from tests.harness.local_stack import CHECKOUT, engine_python, make_model
@@ -53,7 +54,7 @@ def test_the_installed_vllm_refuses_what_the_operator_refuses(python: Path, tmp_
     make_model(tmp_path / "model", python)
     refused = [
         [name, value]
-        for name, argument in known_arguments("0.29.0").items()
+        for name, argument in known_arguments(DEFAULT_ENGINE.vllm).items()
         for value in WRONG
         if is_refused(argument, value)
     ]

@@ -1,27 +1,24 @@
 """A model from a bucket, from its file to an answer; the Hugging Face Hub is never asked."""
 
-import http.server
 import json
 import subprocess
-import threading
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
-from openai import OpenAI
 
 from tests.harness.buckets import KEYS, S3Server, s3_server
-from tests.harness.local_run import rayllm_run
-from tests.harness.local_stack import CHECKOUT, engine_python, make_model, wait_until
+from tests.harness.http_service import http_service
+from tests.harness.local_run import START_SECONDS, client_of, rayllm_run
+from tests.harness.local_stack import CHECKOUT, engine_python, make_model
 from tests.harness.tiny_model import SENTENCE
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1800)]
 
 MODEL = "myorganization/tiny-llama"
 REVISION = "1f0e3dad99908345f7439f8ffabdffc4"
-START_SECONDS = 900.0
 
 
 @pytest.fixture(scope="module")
@@ -40,21 +37,12 @@ def hub() -> Iterator[tuple[str, list[str]]]:
     """Start a Hub that has nothing; yields its URL and the requests that it got."""
     asked: list[str] = []
 
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            asked.append(self.path)
-            self.send_error(404)
+    def answer(request: BaseHTTPRequestHandler) -> tuple[int, str]:
+        asked.append(request.path)
+        return 404, ""
 
-        do_HEAD = do_POST = do_GET  # noqa: N815 (http.server calls them so)
-
-        def log_message(self, *_: Any) -> None:
-            pass
-
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}", asked
-    server.shutdown()
-    server.server_close()
+    with http_service(answer) as url:
+        yield url, asked
 
 
 def model_file(directory: Path, s3: S3Server, bucket_uri: str) -> Path:
@@ -82,14 +70,9 @@ def test_a_mirrored_model_answers_and_is_loaded_from_its_snapshot(
     file = model_file(tmp_path, s3, "s3://bucket/models/tiny")
     variables = KEYS | {"HF_HOME": str(tmp_path / "hf"), "HF_ENDPOINT": url}
     with rayllm_run(file, tmp_path, **variables) as run:
-        lines = wait_until(
-            "the endpoint",
-            lambda: run.output.read_text().splitlines() or None,
-            seconds=START_SECONDS,
-            check=run.check,
+        answer = client_of(run).chat.completions.create(
+            model=MODEL, messages=[{"role": "user", "content": "Hello"}]
         )
-        client = OpenAI(base_url=lines[0].removeprefix("endpoint: "), api_key="none", max_retries=0)
-        answer = client.chat.completions.create(model=MODEL, messages=[{"role": "user", "content": "Hello"}])
         assert answer.choices[0].message.content == SENTENCE
     snapshot = tmp_path / "hf" / "hub" / "models--myorganization--tiny-llama" / "snapshots" / REVISION
     assert {path.name for path in snapshot.iterdir()} >= {"config.json", "model.safetensors", "hash"}

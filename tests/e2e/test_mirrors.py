@@ -5,25 +5,27 @@ Every download is a process of its own with the engine's python, as a replica's 
 
 import json
 import os
+import random
 import signal
 import subprocess
-import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.harness.buckets import KEYS, GcsServer, S3Server, Wire, gcs_server, s3_server, wire_to
+from tests.harness.http_service import http_service
 from tests.harness.local_stack import engine_python, wait_until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 
 MODEL = "org/model"
 ZEROS = "0" * 40
-LARGE = bytes(range(256)) * (12 << 12)
-"""12 MiB: three parts of an upload in parts of 5 MiB."""
+LARGE = random.Random(12).randbytes(12 << 20)  # noqa: S311 (no secret)
+"""12 MiB, no two blocks of them alike: three parts of an upload in parts of 5 MiB."""
 PART = 5 << 20
 FILES: dict[str, bytes] = {
     "config.json": b'{"model_type": "llama"}',
@@ -40,6 +42,7 @@ class Machine:
 
     home: Path
     environment: dict[str, str] = field(default_factory=dict)
+    started: "list[subprocess.Popen[str]]" = field(default_factory=list)
 
     def start(self, uri: str | None, **mirror: Any) -> "subprocess.Popen[str]":
         """Start a download."""
@@ -50,13 +53,21 @@ class Machine:
             "HOME": str(self.home),
             "AWS_EC2_METADATA_DISABLED": "true",
         }
-        return subprocess.Popen(
+        process = subprocess.Popen(
             command,
             env=environment | self.environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
         )
+        self.started.append(process)
+        return process
+
+    def end(self) -> None:
+        """End the downloads that a failed test left."""
+        for process in self.started:
+            process.kill()
+            process.communicate()
 
     def fetch(self, uri: str | None, **mirror: Any) -> Path:
         """Download, and return the snapshot."""
@@ -108,8 +119,10 @@ def wire(s3: S3Server) -> Iterator[Wire]:
 
 
 @pytest.fixture
-def machine(tmp_path: Path) -> Machine:
-    return Machine(tmp_path, dict(KEYS))
+def machine(tmp_path: Path) -> Iterator[Machine]:
+    machine = Machine(tmp_path, dict(KEYS))
+    yield machine
+    machine.end()
 
 
 def at(place: S3Server | Wire) -> dict[str, Any]:
@@ -284,7 +297,8 @@ def test_an_object_that_changes_under_the_download_is_not_mixed(
     s3: S3Server, wire: Wire, machine: Machine
 ) -> None:
     s3.fill("moving", below("m", {"config.json": b"{}", "weights": LARGE}))
-    wire.cuts, wire.hold = 1, type(wire.hold)()
+    wire.cuts = 1
+    wire.hold.clear()
     process = machine.start("s3://moving/m", s3=at(wire))
     wait_until("the download", lambda: wire.fetched("weights") or None, seconds=60)
     s3.fill("moving", {"m/weights": LARGE[::-1]})
@@ -297,27 +311,18 @@ def test_an_object_that_changes_under_the_download_is_not_mixed(
 
 def test_credentials_can_come_from_a_service(s3: S3Server, machine: Machine) -> None:
     machine.environment = {"TOKEN": "s3cret"}
-    serve = """
-import http.server, sys
-class Handler(http.server.BaseHTTPRequestHandler):
-    def do_POST(self):
-        right = self.headers["Authorization"] == "Bearer s3cret"
-        self.send_response(200 if right else 401); self.end_headers(); self.wfile.write(sys.argv[1].encode())
-server = http.server.HTTPServer(("127.0.0.1", 0), Handler)
-print(server.server_port, flush=True); server.serve_forever()
-"""
-    with subprocess.Popen([sys.executable, "-c", serve, json.dumps(KEYS)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as service:  # fmt: skip
-        assert service.stdout is not None
-        settings = {
-            "url": f"http://127.0.0.1:{service.stdout.readline().strip()}/",
-            "token_variable": "TOKEN",
-        }
+
+    def answer(request: BaseHTTPRequestHandler) -> tuple[int, str]:
+        right = request.command == "POST" and request.headers["Authorization"] == "Bearer s3cret"
+        return (200 if right else 401), json.dumps(KEYS)
+
+    with http_service(answer) as url:
+        settings = {"url": url, "token_variable": "TOKEN"}
         snapshot = machine.fetch("s3://private/models/a", s3=at(s3), credentials=settings)
         machine.environment |= {"TOKEN": "other"}
         sentence = machine.refusal("s3://private/models/a", s3=at(s3), credentials=settings)
-        service.kill()
     assert contents(snapshot) == FILES
-    assert "the credentials service answered 401" in sentence
+    assert sentence.startswith(f"{url}: the credentials service answered 401")
 
 
 def test_extra_files_go_where_they_are_asked_to(s3: S3Server, wire: Wire, machine: Machine) -> None:
@@ -347,8 +352,9 @@ def gcs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GcsServer]:
 
 
 @pytest.fixture
-def google(gcs: GcsServer, tmp_path: Path) -> Machine:
-    return Machine(tmp_path, {"STORAGE_EMULATOR_HOST": gcs.endpoint})
+def google(gcs: GcsServer, machine: Machine) -> Machine:
+    machine.environment = {"STORAGE_EMULATOR_HOST": gcs.endpoint}
+    return machine
 
 
 def test_a_google_bucket_is_downloaded_whole_and_nothing_beside_it(google: Machine) -> None:

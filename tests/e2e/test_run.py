@@ -4,20 +4,23 @@ import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
+import openai
 import pytest
+import yaml
 from openai import OpenAI
 
-from tests.harness.local_run import Run, rayllm_run
+from tests.harness.local_run import Run, client_of, rayllm_run
 from tests.harness.local_stack import CHECKOUT, engine_python, make_model, wait_until
-from tests.harness.tiny_model import SENTENCE
+from tests.harness.tiny_model import HIDDEN, SENTENCE
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1800)]
 
 MODEL_FILE = CHECKOUT / "examples" / "models" / "tiny-llama.yaml"
+MODEL_ID = "rayllm/tiny-llama"
 ANSWER = SENTENCE.partition(" and no opinions")[0]
 """Up to the file's own stopping sequence."""
-START_SECONDS = 900.0
 FAMILY = 10
 """Ray alone is more processes than that."""
 
@@ -36,23 +39,9 @@ def served(file: Path, folder: Path) -> Iterator[Run]:
         yield run
 
 
-def client_of(run: Run) -> OpenAI:
-    """Wait for the endpoint and return a client of it."""
-    lines = wait_until(
-        "the endpoint",
-        lambda: run.output.read_text().splitlines() or None,
-        seconds=START_SECONDS,
-        check=run.check,
-    )
-    assert lines[0].startswith("endpoint: http://127.0.0.1:")
-    return OpenAI(base_url=lines[0].removeprefix("endpoint: "), api_key="none", max_retries=0)
-
-
 def answer_of(client: OpenAI) -> str | None:
     """Return what the model says to a greeting."""
-    answer = client.chat.completions.create(
-        model="rayllm/tiny-llama", messages=[{"role": "user", "content": "Hello"}]
-    )
+    answer = client.chat.completions.create(model=MODEL_ID, messages=[{"role": "user", "content": "Hello"}])
     return answer.choices[0].message.content
 
 
@@ -70,10 +59,43 @@ def test_a_model_without_workers_answers_from_its_replica_actor(tmp_path: Path) 
         assert answer_of(client_of(run)) == ANSWER
 
 
+def variant(folder: Path, **engine_config: Any) -> Path:
+    """Write the example's file with other values in its engine_config."""
+    manifest = yaml.safe_load(MODEL_FILE.read_text())
+    manifest["spec"]["engine_config"] |= engine_config
+    file = folder / "model.yaml"
+    file.write_text(yaml.safe_dump(manifest))
+    return file
+
+
+def test_a_disabled_prompt_format_refuses_chats_and_serves_completions(tmp_path: Path) -> None:
+    file = variant(tmp_path, generation={"prompt_format": "disabled"})
+
+    with served(file, tmp_path) as run:
+        client = client_of(run)
+        with pytest.raises(openai.NotFoundError, match="prompt_format is disabled"):
+            answer_of(client)
+        answer = client.completions.create(model=MODEL_ID, prompt="x", max_tokens=6, temperature=0)
+        assert SENTENCE.startswith(answer.choices[0].text)
+
+
+def test_an_embedding_engine_embeds_and_generates_nothing(tmp_path: Path) -> None:
+    """Its generation section has no effect; the stop in it could not be decoded without an engine that generates."""
+    file = variant(tmp_path, type="EmbeddingEngine", generation={"stopping_sequences": [[3, 4]]})
+
+    with served(file, tmp_path) as run:
+        client = client_of(run)
+        one, two = client.embeddings.create(model=MODEL_ID, input=["a", "b"]).data
+        assert len(one.embedding) == len(two.embedding) == HIDDEN
+        assert one.embedding != two.embedding
+        with pytest.raises(openai.APIStatusError):
+            client.completions.create(model=MODEL_ID, prompt="x")
+
+
 def test_it_serves_until_ctrl_c_and_leaves_no_process(run: Run) -> None:
     client = client_of(run)
 
-    assert [model.id for model in client.models.list()] == ["rayllm/tiny-llama"]
+    assert [model.id for model in client.models.list()] == [MODEL_ID]
     assert answer_of(client) == ANSWER
     wait_until(
         "the request being told",

@@ -6,6 +6,7 @@ import re
 import socket
 import subprocess
 import threading
+import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator, Mapping
@@ -150,6 +151,7 @@ class Wire:
     """Set, bodies pass; clear, they stop after their first block. Set at first."""
     spoil: tuple[bytes, bytes] = (b"", b"")
     """Bytes in answers, and what becomes of them."""
+    _lock: threading.Lock = field(default_factory=threading.Lock)
 
     @property
     def endpoint(self) -> str:
@@ -187,10 +189,17 @@ class Wire:
             long = long + 1 if len(block) == _BLOCK else 0
             if long > 1:  # in the middle of a body
                 self.hold.wait()
-                if self.cuts > 0:
-                    self.cuts -= 1
+                if self._is_cut():
                     return
             client.sendall(block.replace(*self.spoil) if self.spoil[0] else block)
+
+    def _is_cut(self) -> bool:
+        """Take one of the cuts that are left, if any are; each connection is a thread of its own."""
+        with self._lock:
+            if self.cuts == 0:
+                return False
+            self.cuts -= 1
+            return True
 
 
 @contextlib.contextmanager
@@ -207,9 +216,11 @@ def wire_to(port: int) -> Iterator[Wire]:
                     threading.Thread(target=wire.carry, args=(client,), daemon=True).start()
 
         threading.Thread(target=listen, daemon=True).start()
-        yield wire
-        wire.hold.set()
-        listener.shutdown(socket.SHUT_RDWR)
+        try:
+            yield wire
+        finally:
+            wire.hold.set()
+            listener.shutdown(socket.SHUT_RDWR)
 
 
 def _programs() -> Path:

@@ -21,6 +21,7 @@ from typing import Any
 from rich.console import Console
 
 from tests.harness import local_stack
+from tests.harness.kuberay_crds import KUBERAY_KINDS
 from tests.harness.local_stack import CHECKOUT, Kubectl, StackError, wait_until
 
 MODEL_FILE = CHECKOUT / "examples" / "models" / "tiny-llama.yaml"
@@ -155,7 +156,7 @@ def _start_programs(
     with story.step("starting the KubeRay stand-in"):
         command = local_stack.kuberay_command(kubectl, python)
         check_kuberay = stack.enter_context(local_stack.program("kuberay-standin", command, logs))
-        wait_until("KubeRay's CRD", lambda: _has_kuberay(kubectl), seconds=60, check=check_kuberay)
+        local_stack.wait_for_kinds(kubectl, *KUBERAY_KINDS, check=check_kuberay)
     with story.step("starting the operator"):
         command = local_stack.operator_command(OPERATOR_PORT)
         environment = {"KUBECONFIG": str(kubectl.kubeconfig)}
@@ -172,14 +173,6 @@ def _start_programs(
         check_proxy()
 
     return check
-
-
-def _has_kuberay(kubectl: Kubectl) -> bool | None:
-    try:
-        kubectl("get", "rayservices", "--all-namespaces")
-    except StackError:
-        return None
-    return True
 
 
 def _answers(url: str) -> bool | None:

@@ -15,14 +15,14 @@ from typing import Any
 
 import pytest
 
-from tests.harness.kuberay_crds import find_kuberay_crds
+from tests.harness.kuberay_crds import KUBERAY_KINDS, find_kuberay_crds
 from tests.harness.local_stack import (
     Kubectl,
     control_plane,
     engine_python,
     kuberay_command,
     program,
-    wait_until,
+    wait_for_kinds,
 )
 
 _APPLICATIONS = Path(__file__).parent / "serve_applications"
@@ -84,9 +84,7 @@ def kuberay(api_server: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
         command = kuberay_command(kubectl, engine_python())
         played = KubeRay("kuberay-standin", logs, "none", str(_APPLICATIONS))
     with program(played.name, command, logs, KUBECONFIG=str(api_server)) as check:
-        wait_until(
-            "KubeRay's CRDs", lambda: _served(kubectl) or None, seconds=_START_SECONDS, check=check
-        )  # without them a test's first apply would fail
+        wait_for_kinds(kubectl, *KUBERAY_KINDS, seconds=_START_SECONDS, check=check)
         yield played
 
 
@@ -97,10 +95,6 @@ def _load_engine_image() -> str:
     if result.returncode:
         pytest.fail(f"{_NODE_IMAGE} failed with exit code {result.returncode}", pytrace=False)
     return result.stdout.strip().splitlines()[-1]
-
-
-def _served(kubectl: Kubectl) -> bool:
-    return "rayservices" in kubectl("api-resources", "--api-group=ray.io", "--output=name")
 
 
 def _apply_crds(kubectl: Kubectl) -> None:

@@ -3,6 +3,9 @@
 import os
 from pathlib import Path
 
+KUBERAY_KINDS = ("rayclusters.ray.io", "rayservices.ray.io")
+"""The names of the CRDs that a model needs."""
+
 _CHECKOUT = Path(__file__).parents[2]
 
 

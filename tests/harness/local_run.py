@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import signal
 import subprocess
 import sys
 import uuid
@@ -9,8 +10,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from openai import OpenAI
+
 from rayllm_operator.cli.local_ray import free_ports
-from tests.harness.local_stack import engine_python
+from tests.harness.local_stack import engine_python, wait_until
+
+START_SECONDS = 900.0
+"""How long a model may take to start."""
+_END_SECONDS = 120
 
 
 @dataclass(frozen=True)
@@ -50,8 +57,27 @@ def rayllm_run(model_file: Path, work: Path, *options: str, **variables: str) ->
     environment = os.environ | {name: value, "SPT_NOENV": "1", "RAYLLM_ENGINE_PYTHON": str(engine_python())}
     with output.open("w") as out, progress.open("w") as err:
         process = subprocess.Popen(command, stdout=out, stderr=err, text=True, env=environment | variables)
+    run = Run(process, output, progress, mark)
     try:
-        yield Run(process, output, progress, mark)
+        yield run
     finally:
         process.terminate()
-        process.wait()
+        try:
+            process.wait(_END_SECONDS)
+        except subprocess.TimeoutExpired:
+            for member in run.family():
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(member, signal.SIGKILL)
+            raise
+
+
+def client_of(run: Run) -> OpenAI:
+    """Wait for the endpoint and return a client of it."""
+    lines = wait_until(
+        "the endpoint",
+        lambda: run.output.read_text().splitlines() or None,
+        seconds=START_SECONDS,
+        check=run.check,
+    )
+    assert lines[0].startswith("endpoint: http://127.0.0.1:")
+    return OpenAI(base_url=lines[0].removeprefix("endpoint: "), api_key="none", max_retries=0)

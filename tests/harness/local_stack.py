@@ -192,18 +192,18 @@ def wait_until(
         time.sleep(0.5)
 
 
-def wait_for_kinds(kubectl: Kubectl, *crds: str, seconds: float = 60) -> None:
-    """Wait until the API server serves the kinds of these CRDs.
+def wait_for_kinds(
+    kubectl: Kubectl, *crds: str, seconds: float = 60, check: Callable[[], None] = lambda: None
+) -> None:
+    """Wait until the API server serves the kinds of these CRDs, such as ``rayservices.ray.io``.
 
-    ``kubectl wait`` gives up on a CRD whose status has no conditions yet, as KubeRay's has at first.
+    Discovery is asked: a first apply would fail on a kind that is not in it. The CRDs need not exist yet; what
+    creates them can be watched by ``check``, as in :func:`wait_until`.
     """
 
-    def established() -> bool | None:
-        found = [kubectl.json("get", "crd", name).get("status", {}).get("conditions") or [] for name in crds]
-        return all(_is_established(conditions) for conditions in found) or None
+    def served() -> bool | None:
+        groups = sorted({crd.partition(".")[2] for crd in crds})
+        names = [kubectl("api-resources", f"--api-group={group}", "--output=name") for group in groups]
+        return set(" ".join(names).split()).issuperset(crds) or None
 
-    wait_until(f"the kinds of {', '.join(crds)}", established, seconds=seconds)
-
-
-def _is_established(conditions: Sequence[dict[str, Any]]) -> bool:
-    return any(seen["type"] == "Established" and seen["status"] == "True" for seen in conditions)
+    wait_until(f"the API server serving {', '.join(crds)}", served, seconds=seconds, check=check)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.harness.kuberay_crds import find_kuberay_crds
+from tests.harness.kuberay_crds import KUBERAY_KINDS, find_kuberay_crds
 from tests.harness.kuberay_standin.crds import permissive_crd
 from tests.harness.kuberay_standin.kube import RAY_CLUSTER, RAY_SERVICE
 from tests.harness.local_stack import Kubectl, wait_for_kinds
@@ -34,7 +34,7 @@ def cluster(installed_crds: RayllmApi) -> Kubectl:
     kinds = [permissive_crd(kind) for kind in (RAY_SERVICE, RAY_CLUSTER)]
     folder = find_kuberay_crds() or Path(installed_crds.write(*kinds))
     kubectl.apply(folder, "--server-side")
-    wait_for_kinds(kubectl, *(kind["metadata"]["name"] for kind in kinds))
+    wait_for_kinds(kubectl, *KUBERAY_KINDS)
     return kubectl
 
 

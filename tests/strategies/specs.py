@@ -51,9 +51,10 @@ from tests.strategies.generations import generations
 
 RESOURCE_NAMES = ["accelerator_type_a10", "accelerator_type_cpu", "accelerator_type:A10G", "worker_node"]
 QUANTITIES = st.sampled_from(["1", "500m", "1.5", "8Gi", "2048Mi", "4G", 2, 16])
-MODEL_IDS = st.from_regex(r"[A-Za-z0-9._-]{1,12}(/[A-Za-z0-9._-]{1,24})?", fullmatch=True)
-HUB_IDS = MODEL_IDS.filter(lambda text: not text.startswith("."))
-"""A point at the beginning would make a relative path of it, which is refused."""
+MODEL_IDS = st.from_regex(
+    r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,11}(/[A-Za-z0-9_-][A-Za-z0-9._-]{0,23})?", fullmatch=True
+)
+"""Ids as the Hub has them: with a point at the beginning they would be relative paths or hidden folders."""
 RUNTIME_ENVS = st.fixed_dictionaries(
     {}, optional={"env_vars": st.dictionaries(NAMES, WORDS, max_size=2), "pip": st.lists(NAMES, max_size=2)}
 )
@@ -155,7 +156,10 @@ def _buckets(scheme: str) -> st.SearchStrategy[str]:
 
 buckets = _buckets("s3") | _buckets("gs")
 extra_files = st.lists(
-    documents(ExtraFiles, {"bucket_uri": buckets, "destination_path": st.just("~/more") | WORDS}), max_size=2
+    documents(
+        ExtraFiles, {"bucket_uri": buckets, "destination_path": st.just("~/more") | WORDS.filter(bool)}
+    ),
+    max_size=2,
 )
 s3_mirrors = documents(
     S3MirrorConfig,
@@ -192,8 +196,8 @@ def engine_configs(draw: st.DrawFn, workers: int) -> Document:
                 "model_id": MODEL_IDS,
                 "type": st.just(kind),
                 "model_type": st.sampled_from(["text-generation", "text-generation-finetuned", "embedding"]),
-                "hf_model_id": HUB_IDS | st.just("/models/private"),
-                "tokenizer_id": HUB_IDS,
+                "hf_model_id": MODEL_IDS | st.just("/models/private"),
+                "tokenizer_id": MODEL_IDS,
                 "model_url": WORDS,
                 "model_description": WORDS,
                 "engine_kwargs": st.just(arguments),

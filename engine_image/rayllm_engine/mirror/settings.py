@@ -1,7 +1,7 @@
 """The ``mirror`` of the engine's contract (docs/engine-contract.md): what to download, and from where."""
 
 import re
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictStr, model_validator
 
@@ -10,7 +10,16 @@ Text = Annotated[StrictStr, Field(min_length=1)]
 
 
 class _Strict(BaseModel):
+    """Refuses unknown keys; a null means the same as an absent key."""
+
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_nulls(cls, section: Any) -> Any:
+        if not isinstance(section, dict):
+            return section
+        return {key: value for key, value in section.items() if value is not None}
 
 
 class Filter(_Strict):

@@ -60,7 +60,7 @@ class Progress:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def add(self, size: int) -> None:
-        """Count bytes that were written, or take back (negative) those that have to be written again."""
+        """Count bytes that were written."""
         with self._lock:
             self.done += size
             now = time.monotonic()

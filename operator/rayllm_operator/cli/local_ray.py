@@ -230,7 +230,14 @@ class LocalRay:
             "RAY_SERVE_HAPROXY_SOCKET_PATH": f"{haproxy}/admin.sock",
             "RAY_SERVE_HAPROXY_SERVER_STATE_BASE": str(haproxy),
             "RAY_SERVE_HAPROXY_SERVER_STATE_FILE": f"{haproxy}/server-state",
+            **haproxy_program(self._python),
         }
+
+
+def haproxy_program(python: str) -> dict[str, str]:
+    """Return what the engine image sets: Serve's HAProxy is the one that came with this interpreter."""
+    program = Path(python).parent / "rayllm-haproxy"
+    return {"RAY_SERVE_HAPROXY_BINARY_PATH": str(program)} if program.is_file() else {}
 
 
 def free_ports(number: int) -> list[int]:

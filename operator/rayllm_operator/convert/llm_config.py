@@ -16,11 +16,12 @@ from rayllm_operator.convert.tree import Path, Tree, key_text, parse
 from rayllm_operator.plan.application import BATCHING
 from rayllm_operator.plan.engine_arguments import DEFAULT_MAX_TOTAL_TOKENS, EMBEDDING_MAX_TOTAL_TOKENS
 from rayllm_operator.plan.request_limits import limits
+from rayllm_operator.plan.sync_arguments import NO_SIGN_REQUEST
 from rayllm_operator.render.yaml_text import to_yaml
 
 _OWN = "rayllm_engine"
 _SECTIONS = ("deployment_config", "engine_config", "scaling_config")
-_ANONYMOUS = "s3://anonymous@"
+_ANONYMOUS = "://anonymous@"
 """How Ray is told to ask for no signature."""
 _LARGEST_AUTO = 100
 """Ray's max_replicas where num_replicas is ``auto``."""
@@ -92,9 +93,10 @@ class _Reading:
             if not uri.startswith(("s3://", "gs://")):
                 self._note(Kind.ERROR, path, f"must be in s3:// or gs://, seen {uri!r}")
             mirror = "gcs_mirror_config" if uri.startswith("gs://") else "s3_mirror_config"
-            if uri.startswith(_ANONYMOUS):
-                model_source |= {"bucket_uri": uri.replace(_ANONYMOUS, "s3://", 1)}
-                model_source |= {"s3_sync_args": ["--no-sign-request"]}
+            if _ANONYMOUS in uri:
+                # s3_mirror_config takes gs:// too, and it alone has s3_sync_args.
+                mirror = "s3_mirror_config"
+                model_source = _without_anonymous(model_source) | {"s3_sync_args": [NO_SIGN_REQUEST]}
             self._put(("engine_config", mirror), model_source, path)
         elif model_source is not None and model_source != self._spec["engine_config"].get("model_id"):
             self._put(("engine_config", "hf_model_id"), model_source, path)
@@ -243,6 +245,15 @@ class _Reading:
         if not rest:
             return []
         return ["# Not converted (it has no equal):", *(f"# {line}" for line in to_yaml(rest).splitlines())]
+
+
+def _without_anonymous(value: Any) -> Any:
+    """Return a model_source whose addresses, those of its extra files included, are plain ones."""
+    if isinstance(value, dict):
+        return {key: _without_anonymous(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_without_anonymous(inner) for inner in value]
+    return value.replace(_ANONYMOUS, "://", 1) if isinstance(value, str) else value
 
 
 def _scales(config: dict[str, Any]) -> bool:

@@ -12,7 +12,7 @@ from rayllm_operator.api.configuration import SupportedEngine
 from rayllm_operator.api.llm_model import LLMModelSpec
 from rayllm_operator.plan.autoscaling import autoscaling, replica_bounds
 from rayllm_operator.plan.data_path import DataPath, choose_data_path
-from rayllm_operator.plan.engine_arguments import engine_arguments
+from rayllm_operator.plan.engine_arguments import effective_generation, engine_arguments
 from rayllm_operator.plan.generation_defaults import request_defaults
 from rayllm_operator.plan.model_plan import Application, Ingress
 from rayllm_operator.plan.model_source import mirror_contract, model_loading
@@ -82,7 +82,7 @@ def _llm_config(spec: LLMModelSpec, engine: SupportedEngine, restarted_at: str) 
 
 
 def _engine_contract(spec: LLMModelSpec) -> dict[str, Any]:
-    generation = spec.engine_config.generation
+    generation = effective_generation(spec)
     contract: dict[str, Any] = {"version": ENGINE_CONTRACT_VERSION}
     if mirror := mirror_contract(spec.engine_config):
         contract["mirror"] = mirror

@@ -3,6 +3,7 @@
 from typing import Any
 
 from rayllm_operator.api.configuration import SupportedEngine
+from rayllm_operator.api.generation import GenerationConfig
 from rayllm_operator.api.llm_model import LLMModelSpec
 from rayllm_operator.plan.argument_table import known_arguments
 from rayllm_operator.plan.chat_template import CONTENT_FORMAT, chat_template
@@ -31,6 +32,11 @@ def is_embedding(spec: LLMModelSpec) -> bool:
     return spec.engine_config.type == "EmbeddingEngine"
 
 
+def effective_generation(spec: LLMModelSpec) -> GenerationConfig | None:
+    """Return the generation section; None for a model that generates no text, where it has no effect."""
+    return None if is_embedding(spec) else spec.engine_config.generation
+
+
 def max_total_tokens(spec: LLMModelSpec) -> int:
     """Return the longest prompt and answer together, in tokens, by RayLLM's defaults."""
     default = EMBEDDING_MAX_TOTAL_TOKENS if is_embedding(spec) else DEFAULT_MAX_TOTAL_TOKENS
@@ -52,11 +58,11 @@ def engine_arguments(spec: LLMModelSpec, engine: SupportedEngine) -> dict[str, A
         arguments.setdefault("runner", "pooling")
         if config.max_batch_size is not None:
             arguments["max_num_seqs"] = config.max_batch_size
-    if config.generation is not None:
+    if (generation := effective_generation(spec)) is not None:
         # RayLLM's sampling defaults are vLLM's neutral ones; today's vLLM takes the model's own unless told.
         arguments.setdefault("generation_config", "vllm")
-        if config.generation.own_format is not None:
-            arguments["chat_template"] = chat_template(config.generation.own_format)
+        if generation.own_format is not None:
+            arguments["chat_template"] = chat_template(generation.own_format)
             arguments["chat_template_content_format"] = CONTENT_FORMAT
     return arguments
 

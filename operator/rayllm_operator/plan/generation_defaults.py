@@ -5,6 +5,7 @@ ignored those that its engine did not have, without a word.
 """
 
 import difflib
+import itertools
 from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
@@ -14,8 +15,16 @@ from rayllm_operator.api.configuration import SupportedEngine
 from rayllm_operator.api.findings import Finding, Severity
 from rayllm_operator.api.llm_model import LLMModelSpec
 
-RENAMED = {"max_new_tokens": "max_tokens", "min_new_tokens": "min_tokens", "num_return_sequences": "n"}
-"""Hugging Face's name of a setting, and the name of vLLM's request field."""
+RENAMED = {
+    "max_completion_tokens": "max_tokens",
+    "max_new_tokens": "max_tokens",
+    "min_new_tokens": "min_tokens",
+    "num_return_sequences": "n",
+}
+"""Another name of a setting, and the request field that chats and completions have for it.
+
+They are Hugging Face's names, and the OpenAI API's newer one, which only chats have.
+"""
 
 DO_SAMPLE = "do_sample"
 """Hugging Face's switch between sampling and greedy decoding, which vLLM calls temperature 0."""
@@ -62,13 +71,15 @@ def check_generation_defaults(spec: LLMModelSpec, engine: SupportedEngine) -> li
 
 
 def _contradictions(given: Mapping[str, Any]) -> list[Finding]:
-    return [
-        Finding(
-            (*_PATH, old), f"is {given[old]!r}, but {new}, vLLM's name of it, is {given[new]!r}; keep one"
-        )
-        for old, new in RENAMED.items()
-        if old in given and new in given and given[old] != given[new]
-    ]
+    """Return an error for each setting that is given under two names with two values."""
+    findings = []
+    for new in dict.fromkeys(RENAMED.values()):
+        names = [name for name in (*RENAMED, new) if RENAMED.get(name, name) == new and name in given]
+        for old, other in itertools.pairwise(names):
+            if given[old] != given[other]:
+                message = f"is {given[old]!r}, but {other}, which is the same, is {given[other]!r}; keep one"
+                findings.append(Finding((*_PATH, old), message))
+    return findings
 
 
 def _sampling(given: Mapping[str, Any]) -> list[Finding]:

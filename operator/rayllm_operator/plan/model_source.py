@@ -4,6 +4,7 @@ A mirror is downloaded by the engine image before the engine starts, so the plan
 under which name it is cached; the folder's hash, and so the path, is known only then.
 """
 
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import PurePosixPath
 from typing import Any
@@ -11,11 +12,19 @@ from typing import Any
 from rayllm_operator.api.cluster_config import ModelVolume
 from rayllm_operator.api.findings import Finding, Severity
 from rayllm_operator.api.llm_model import LLMModelSpec
-from rayllm_operator.api.registry import EngineConfig, ExtraFiles, GcsMirrorConfig, S3MirrorConfig
+from rayllm_operator.api.registry import (
+    AwsCredentials,
+    EngineConfig,
+    ExtraFiles,
+    GcsMirrorConfig,
+    S3MirrorConfig,
+)
 from rayllm_operator.plan.sync_arguments import SyncArguments, parse_sync_arguments
 
 _S3, _GCS = "s3://", "gs://"
 _WEIGHTS = {".bin", ".pt", ".pth", ".safetensors"}
+_CACHEABLE = re.compile("[^/.][^/]*(/[^/.][^/]*)*")
+"""Ids that the engine's contract takes as the name of a folder in the cache."""
 
 
 def model_loading(engine: EngineConfig) -> dict[str, Any]:
@@ -121,10 +130,18 @@ def _check_mirror(engine: EngineConfig) -> Iterator[Finding]:
         return
     is_s3 = isinstance(mirror, S3MirrorConfig)
     path = ("engine_config", "s3_mirror_config" if is_s3 else "gcs_mirror_config")
+    name = _cached_as(engine)
+    if not _CACHEABLE.fullmatch(name):
+        key = "model_id" if name == engine.model_id else "hf_model_id"
+        message = f"is {name!r}, which cannot name a mirror in the cache; write organization/model"
+        yield Finding(("engine_config", key), message)
     if mirror.bucket_uri is not None:
         yield from _check_uri((*path, "bucket_uri"), mirror.bucket_uri)
     for index, files in enumerate(mirror.extra_files or ()):
         yield from _check_uri((*path, "extra_files", index, "bucket_uri"), files.bucket_uri)
+        if not files.destination_path:
+            message = "is empty; write a directory in the pod, such as ~/adapters"
+            yield Finding((*path, "extra_files", index, "destination_path"), message)
     if isinstance(mirror, S3MirrorConfig):
         yield from _check_s3_settings(path, mirror)
 
@@ -133,6 +150,9 @@ def _check_uri(path: tuple[str | int, ...], uri: str) -> Iterator[Finding]:
     bucket = uri.removeprefix(_S3).removeprefix(_GCS).partition("/")[0]
     if not bucket:
         yield Finding(path, f"is {uri!r}; write s3://bucket/folder or gs://bucket/folder")
+    elif "@" in bucket:
+        message = f"is {uri!r}; write the bucket alone, and --no-sign-request in s3_sync_args if it is public"
+        yield Finding(path, message)
     elif ":" in bucket:
         yield Finding(path, f"is {uri!r}; write the access point's alias, which stands for a bucket's name")
 
@@ -141,6 +161,8 @@ def _check_s3_settings(path: tuple[str, ...], mirror: S3MirrorConfig) -> Iterato
     arguments = _sync_arguments(mirror)
     for remark in arguments.remarks:
         yield Finding((*path, "s3_sync_args", remark.index), remark.message, remark.severity)
+    if mirror.s3_aws_credentials is not None:
+        yield from _check_credentials((*path, "s3_aws_credentials"), mirror.s3_aws_credentials)
     if any(uri.startswith(_S3) for uri in _uris(mirror.bucket_uri, mirror.extra_files or ())):
         return
     given = {
@@ -150,6 +172,16 @@ def _check_s3_settings(path: tuple[str, ...], mirror: S3MirrorConfig) -> Iterato
     for key in (key for key, is_given in given.items() if is_given):
         message = "has no effect: it is for s3:// addresses, and there is none here; leave it out"
         yield Finding((*path, key), message, Severity.WARNING)
+
+
+def _check_credentials(path: tuple[str, ...], credentials: AwsCredentials) -> Iterator[Finding]:
+    url = credentials.create_aws_credentials_url
+    if not re.match("https?://.", url):
+        message = f"is {url!r}; write an address that begins with http:// or https://"
+        yield Finding((*path, "create_aws_credentials_url"), message)
+    if credentials.auth_token_env_variable == "":
+        message = "is empty; name the variable that holds the token, or leave it out"
+        yield Finding((*path, "auth_token_env_variable"), message)
 
 
 def _uris(uri: str | None, extra_files: Sequence[ExtraFiles]) -> list[str]:

@@ -68,14 +68,15 @@ def parse_sync_arguments(arguments: Sequence[str]) -> SyncArguments:
     while rest:
         index, argument = rest.pop(0)
         option, equals, value = argument.partition("=")
-        if _takes_value(option) and not equals:
-            if not rest or rest[0][1].startswith("--"):
-                parsed.remarks.append(Remark(index, f"{option} needs a value"))
-                continue
+        if not _takes_value(option):
+            _apply(parsed, index, argument, "")
+            continue
+        if not equals and rest and not rest[0][1].startswith("--"):
             value = rest.pop(0)[1]
-        elif equals and not _takes_value(option):
-            option = argument  # no option that is known
-        _apply(parsed, index, option, value)
+        if value:
+            _apply(parsed, index, option, value)
+        else:
+            parsed.remarks.append(Remark(index, f"{option} needs a value"))
     return parsed
 
 

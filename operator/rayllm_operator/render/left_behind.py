@@ -4,13 +4,13 @@ from rayllm_operator.api.findings import Finding, Severity
 from rayllm_operator.api.llm_model import LLMModelSpec
 from rayllm_operator.api.registry import EngineConfig
 from rayllm_operator.plan import Intent, ModelPlan
+from rayllm_operator.plan.generation_defaults import DO_SAMPLE, RENAMED
+from rayllm_operator.plan.sync_arguments import NO_SIGN_REQUEST
 
 CONTRACT = "rayllm"
 """Key of ``experimental_configs`` that carries what our engine is told."""
 SERVER_DEFAULTS = frozenset({"temperature", "top_p", "top_k", "min_p", "repetition_penalty"})
 """Sampling parameters for which vLLM's server has defaults that a request overrides."""
-NO_SIGNATURE = "--no-sign-request"
-"""The one argument of ``s3_sync_args`` that Ray has a spelling for."""
 
 _NAMED_BY_THE_MODEL = frozenset(
     {"version", "stopping_sequences", "generate_kwargs", "bos", "add_special_tokens", "chat", "mirror"}
@@ -50,8 +50,8 @@ def _lost_generation(spec: LLMModelSpec) -> Lost:
     if generation.stopping_sequences:
         lost.append(((*path, "stopping_sequences"), "Ray has no default stops; clients must send them"))
     for name, value in (generation.generate_kwargs or {}).items():
-        if name not in SERVER_DEFAULTS and value is not None:
-            message = "Ray has no default for it; clients must send it"
+        if name not in {*SERVER_DEFAULTS, DO_SAMPLE} and value is not None:
+            message = f"Ray has no default for it; clients must send {RENAMED.get(name, 'it')}"
             lost.append(((*path, "generate_kwargs", name), message))
     if generation.own_format is not None and generation.own_format.bos:
         message = "Ray's completions begin with the tokenizer's own token in its place, if there is one"
@@ -75,7 +75,8 @@ def _lost_mirrors(engine: EngineConfig) -> Lost:
             message = "an LLMConfig has them beside a mirrored model only; put them on the nodes of Ray"
             lost.append((("engine_config", name, "extra_files"), message))
     s3 = engine.s3_mirror_config
-    if s3 is not None and [argument for argument in s3.s3_sync_args or () if argument != NO_SIGNATURE]:
+    # Ray has a spelling for this one argument.
+    if s3 is not None and [argument for argument in s3.s3_sync_args or () if argument != NO_SIGN_REQUEST]:
         lost.append((("engine_config", "s3_mirror_config", "s3_sync_args"), "Ray has no such arguments"))
     if s3 is not None and s3.s3_aws_credentials is not None:
         message = "Ray asks no service for credentials; give them to its nodes"

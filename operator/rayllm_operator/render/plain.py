@@ -13,7 +13,9 @@ from rayllm_operator.api.llm_model import LLMModelSpec
 from rayllm_operator.api.registry import EngineConfig
 from rayllm_operator.plan import Intent, ModelPlan
 from rayllm_operator.plan.application import ON_THE_HEAD
-from rayllm_operator.render.left_behind import CONTRACT, NO_SIGNATURE, SERVER_DEFAULTS
+from rayllm_operator.plan.generation_defaults import request_defaults
+from rayllm_operator.plan.sync_arguments import NO_SIGN_REQUEST
+from rayllm_operator.render.left_behind import CONTRACT, SERVER_DEFAULTS
 from rayllm_operator.render.manifests import Manifest
 from rayllm_operator.render.ray_service import render_ray_service
 from rayllm_operator.render.serve_config import APPLICATION, RAY_BUILDER, of_one
@@ -69,25 +71,27 @@ def _model_loading(engine: EngineConfig) -> Manifest:
     loading: Manifest = {"model_id": engine.model_id, "model_source": engine.hf_model_id or engine.model_id}
     mirror = engine.s3_mirror_config or engine.gcs_mirror_config
     if mirror is not None and mirror.bucket_uri is not None:
-        files = [folder.model_dump() for folder in mirror.extra_files or ()]
-        loading["model_source"] = {"bucket_uri": _bucket(engine, mirror.bucket_uri), "extra_files": files}
-        loading["model_source"] = _without_empty(loading["model_source"])
+        files = [
+            {**folder.model_dump(), "bucket_uri": _address(engine, folder.bucket_uri)}
+            for folder in mirror.extra_files or ()
+        ]
+        source = {"bucket_uri": _address(engine, mirror.bucket_uri), "extra_files": files}
+        loading["model_source"] = _without_empty(source)
     if engine.tokenizer_id:
         loading["tokenizer_source"] = engine.tokenizer_id
     return loading
 
 
-def _bucket(engine: EngineConfig, uri: str) -> str:
+def _address(engine: EngineConfig, uri: str) -> str:
     """Return the URI in Ray's spelling, in which a bucket that asks for no signature says so."""
     s3 = engine.s3_mirror_config
-    anonymous = s3 is not None and NO_SIGNATURE in (s3.s3_sync_args or ())
-    return uri.replace("s3://", "s3://anonymous@", 1) if anonymous and "@" not in uri else uri
+    anonymous = s3 is not None and NO_SIGN_REQUEST in (s3.s3_sync_args or ())
+    return uri.replace("://", "://anonymous@", 1) if anonymous else uri
 
 
 def _engine_kwargs(arguments: Manifest, spec: LLMModelSpec) -> Manifest:
     generation = spec.engine_config.generation
-    kwargs = (generation.generate_kwargs if generation else None) or {}
-    given = {name: value for name, value in kwargs.items() if value is not None}
+    given = request_defaults((generation.generate_kwargs if generation else None) or {})
     defaults = {name: value for name, value in given.items() if name in SERVER_DEFAULTS}
     if not defaults:
         return dict(arguments)

@@ -12,6 +12,7 @@ import signal
 from collections.abc import Mapping
 from pathlib import Path
 
+from rayllm_operator.cli.local_ray import haproxy_program
 from tests.harness.kuberay_standin.kube import Object
 from tests.harness.kuberay_standin.pods import START_COMMAND, is_head, literal_environment
 
@@ -41,7 +42,7 @@ class RayProcess:
         program, *arguments = _command(pod, scratch)
         environment = {key: os.environ[key] for key in _INHERITED if key in os.environ}
         environment["PATH"] = f"{engine_python.parent}:{environment.get('PATH', '')}"
-        environment |= {**pod_environment, _TAG: uid}
+        environment |= {**haproxy_program(str(engine_python)), **pod_environment, _TAG: uid}
         with log.open("wb") as output:
             process = await asyncio.create_subprocess_exec(
                 str(engine_python.parent / program),

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -82,6 +83,52 @@ def test_a_disabled_chat_is_named(rayllm: Call) -> None:
     write(model__yaml="engine_config: {model_id: a, generation: {prompt_format: disabled}}\n")
     result = rayllm("render", "model.yaml", "--format", "llmconfig")
     assert "engine_config.generation.prompt_format: Ray cannot refuse chat" in result.stderr
+
+
+def llm_config(rayllm: Call, engine_config: str) -> tuple[dict[str, Any], str]:
+    """Return the plain LLMConfig of an engine_config, and what was said of it."""
+    write(model__yaml=f"engine_config: {{model_id: a, {engine_config}}}\n")
+    result = rayllm("render", "model.yaml", "--format", "llmconfig")
+    config: dict[str, Any] = yaml.safe_load(result.stdout)
+    return config, result.stderr
+
+
+def test_greedy_decoding_stays_greedy(rayllm: Call) -> None:
+    kwargs = "{do_sample: false, temperature: 0.4, top_k: 5, max_new_tokens: 9}"
+    config, said = llm_config(rayllm, f"generation: {{generate_kwargs: {kwargs}}}")
+    assert config["engine_kwargs"]["override_generation_config"] == {"temperature": 0, "top_k": 5}
+    assert "generate_kwargs.max_new_tokens: Ray has no default for it; clients must send max_tokens" in said
+    assert "generate_kwargs.do_sample: Ray" not in said
+
+
+def test_no_signature_holds_for_either_store_and_for_extra_files(rayllm: Call) -> None:
+    extra = "extra_files: [{bucket_uri: s3://b/x, destination_path: /x}]"
+    mirror = f"{{bucket_uri: gs://bucket/m, s3_sync_args: [--no-sign-request], {extra}}}"
+    config, said = llm_config(rayllm, f"s3_mirror_config: {mirror}")
+    assert config["model_loading_config"]["model_source"] == {
+        "bucket_uri": "gs://anonymous@bucket/m",
+        "extra_files": [{"bucket_uri": "s3://anonymous@b/x", "destination_path": "/x"}],
+    }
+    assert "s3_sync_args" not in said
+
+
+def test_extra_files_without_a_mirror_of_the_model_are_named(rayllm: Call) -> None:
+    extra = "extra_files: [{bucket_uri: s3://b/x, destination_path: /x}]"
+    config, said = llm_config(rayllm, f"s3_mirror_config: {{{extra}}}")
+    assert config["model_loading_config"]["model_source"] == "a"
+    assert (
+        "engine_config.s3_mirror_config.extra_files: an LLMConfig has them beside a mirrored model only"
+        in said
+    )
+
+
+def test_a_bos_is_named_for_raw_prompts(rayllm: Call) -> None:
+    templates = 'system: "{instruction}", user: "{instruction}", assistant: "{instruction}"'
+    _, said = llm_config(rayllm, f'generation: {{prompt_format: {{bos: "<s>", {templates}}}}}')
+    assert (
+        "engine_config.generation.prompt_format.bos: Ray's completions begin with the tokenizer's own token"
+        in said
+    )
 
 
 def test_a_ray_service_runs_rays_own_image_with_its_pods_secrets_and_variables(rayllm: Call) -> None:

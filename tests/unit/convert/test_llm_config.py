@@ -78,6 +78,15 @@ SOURCES = [
         "s3_mirror_config",
         {"bucket_uri": "s3://bucket/a", "s3_sync_args": ["--no-sign-request"]},
     ),
+    (
+        "{bucket_uri: gs://anonymous@bucket/a, extra_files: [{bucket_uri: gs://anonymous@b/c, destination_path: /d}]}",
+        "s3_mirror_config",
+        {
+            "bucket_uri": "gs://bucket/a",
+            "extra_files": [{"bucket_uri": "gs://b/c", "destination_path": "/d"}],
+            "s3_sync_args": ["--no-sign-request"],
+        },
+    ),
 ]
 
 

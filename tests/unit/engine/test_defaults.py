@@ -78,10 +78,11 @@ def test_an_explicit_value_wins_even_if_it_is_zero(explicit: float) -> None:
     assert defaults_of(generate_kwargs={"temperature": 0.4}).changes({"temperature": explicit}) == {}
 
 
+@pytest.mark.parametrize("default", ["max_tokens", "max_completion_tokens"])
 @pytest.mark.parametrize("field", ["max_tokens", "max_completion_tokens"])
-def test_a_length_under_either_of_its_names_is_the_requests_own(field: str) -> None:
-    defaults = defaults_of(generate_kwargs={"max_tokens": 9})
-    assert defaults.changes({}) == {"max_tokens": 9}
+def test_a_length_under_either_of_its_names_is_the_requests_own(default: str, field: str) -> None:
+    defaults = defaults_of(generate_kwargs={default: 9})
+    assert defaults.changes({}) == {default: 9}
     assert defaults.changes({field: 3}) == {}
 
 
@@ -138,6 +139,15 @@ def test_merging_never_alters_the_request_itself(
     before = {name: list(value) if isinstance(value, list) else value for name, value in request.items()}
     RequestDefaults(stop, (2,), values).changes(request)
     assert request == before
+
+
+def test_what_is_written_into_one_request_is_not_in_the_next() -> None:
+    defaults = RequestDefaults(stop=("x",), stop_token_ids=(2,), fields={"vllm_xargs": {"a": [1]}})
+    first = defaults.changes({})
+    first["vllm_xargs"]["a"].append(2)
+    first["stop"].append("y")
+    first["stop_token_ids"].append(3)
+    assert defaults.changes({}) == {"vllm_xargs": {"a": [1]}, "stop": ["x"], "stop_token_ids": [2]}
 
 
 @given(request=requests, values=requests)

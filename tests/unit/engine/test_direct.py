@@ -96,6 +96,20 @@ async def test_an_endpoint_that_the_model_does_not_serve_says_why() -> None:
     assert json.loads(body)["error"]["message"] == "Its prompt_format is disabled."
 
 
+async def test_a_websocket_is_not_opened() -> None:
+    async def application(_scope: Scope, _receive: Receive, _send: Send) -> None:
+        raise AssertionError("the websocket reached the engine")
+
+    sent: list[Message] = []
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    scope = {"type": "websocket", "path": "/v1/realtime", "headers": []}
+    await PublicEndpoints(application, defaults={}, refusals={})(scope, None, send)  # type: ignore[arg-type]
+    assert sent == [{"type": "websocket.close"}]
+
+
 async def test_other_kinds_of_connections_pass() -> None:
     seen: list[str] = []
 

@@ -6,7 +6,7 @@ import pytest
 
 from rayllm_engine.settings import InvalidSettingsError, Settings, parse_settings
 
-FIRST_STOP = r"stopping_sequences\[0\]: expected a text, a token id or a list of token ids"
+FIRST_STOP = r"stopping_sequences\[0\]: expected a text, a token id or a list of them"
 
 
 def parse(**section: Any) -> Settings:
@@ -36,6 +36,13 @@ def test_a_model_without_the_section_is_served_as_ray_would() -> None:
 
 def test_null_is_the_same_as_absent() -> None:
     assert parse(stopping_sequences=None, generate_kwargs=None, add_special_tokens=None, chat=None) == parse()
+
+
+def test_null_is_the_same_as_absent_in_the_mirror_too() -> None:
+    mirror = {"model": "org/m", "uri": "s3://bucket/m", "s3": {"region": "x"}}
+    nulls = {"anonymous": None, "filters": None, "credentials": None}
+    section = {**mirror, **nulls, "s3": {"region": "x", "verify_tls": None}}
+    assert parse(mirror=section) == parse(mirror=mirror)
 
 
 def test_a_number_in_quotes_is_text() -> None:

@@ -54,6 +54,11 @@ def test_names_of_hugging_face_become_those_of_the_engine() -> None:
     assert findings_on(given) == []
 
 
+def test_a_length_under_its_newer_name_holds_for_completions_too() -> None:
+    assert request_defaults({"max_completion_tokens": 9}) == {"max_tokens": 9}
+    assert findings_on({"max_completion_tokens": 9, "max_tokens": 9}) == []
+
+
 def test_a_null_is_no_default_and_no_finding() -> None:
     nulls: dict[str, Any] = {"temperature": None, "do_sample": None, "unheard_of": None}
     assert request_defaults(nulls) == {}
@@ -126,7 +131,11 @@ def test_what_has_no_effect_is_a_warning_that_names_it(given: dict[str, Any], se
     [
         (
             {"max_new_tokens": 9, "max_tokens": 8},
-            "max_new_tokens: is 9, but max_tokens, vLLM's name of it, is 8; keep one",
+            "max_new_tokens: is 9, but max_tokens, which is the same, is 8; keep one",
+        ),
+        (
+            {"max_new_tokens": 9, "max_completion_tokens": 8},
+            "max_completion_tokens: is 8, but max_new_tokens, which is the same, is 9; keep one",
         ),
         ({"do_sample": "no"}, "do_sample: must be true or false, seen 'no'"),
     ],
@@ -189,6 +198,17 @@ def test_a_generation_section_brings_rayllms_sampling_defaults_instead_of_the_mo
     assert (
         "generation_config" not in application(without, ENGINE, restarted_at="").llm_config["engine_kwargs"]
     )
+
+
+def test_an_embedding_engine_is_told_nothing_of_a_generation_section() -> None:
+    """It would have to decode stops, which an engine that generates no text cannot."""
+    engine = {"model_id": "org/model", "type": "EmbeddingEngine"}
+    generation = {"prompt_format": TEMPLATES, "stopping_sequences": [[3, 4]], "generate_kwargs": {"top_k": 1}}
+    spec, findings = parse_model({"engine_config": {**engine, "generation": generation}})
+    without, _ = parse_model({"engine_config": engine})
+    assert spec is not None, findings
+    assert without is not None
+    assert application(spec, ENGINE, restarted_at="") == application(without, ENGINE, restarted_at="")
 
 
 def test_engine_kwargs_choose_the_models_own_sampling_defaults() -> None:

@@ -118,6 +118,14 @@ def test_extra_files_can_come_from_a_bucket_while_the_model_does_not() -> None:
             ["--exclude", "--region", "x"],
             "error: engine_config.s3_mirror_config.s3_sync_args[0]: --exclude needs a value",
         ),
+        *(
+            (arguments, f"error: engine_config.s3_mirror_config.s3_sync_args[0]: {option} needs a value")
+            for option, arguments in {
+                "--region": ["--region="],
+                "--include": ["--include", ""],
+                "--profile": ["--profile"],
+            }.items()
+        ),
         (
             ["--page-size", "5"],
             "warning: engine_config.s3_mirror_config.s3_sync_args[0]: --page-size has no effect here: leave it out",
@@ -152,6 +160,47 @@ def test_what_cannot_be_carried_out_is_named(arguments: list[str], sentence: str
             {"s3_mirror_config": {"bucket_uri": "s3://arn:aws:s3:eu-west-1:1:accesspoint/a/m"}},
             "error: engine_config.s3_mirror_config.bucket_uri: is 's3://arn:aws:s3:eu-west-1:1:accesspoint/a/m';"
             " write the access point's alias, which stands for a bucket's name",
+        ),
+        (
+            {"s3_mirror_config": {"bucket_uri": "s3://anonymous@bucket/m"}},
+            "error: engine_config.s3_mirror_config.bucket_uri: is 's3://anonymous@bucket/m'; write the bucket alone,"
+            " and --no-sign-request in s3_sync_args if it is public",
+        ),
+        (
+            {"s3_mirror_config": {"extra_files": [{"bucket_uri": "s3://b/x", "destination_path": ""}]}},
+            "error: engine_config.s3_mirror_config.extra_files[0].destination_path: is empty; write a directory in"
+            " the pod, such as ~/adapters",
+        ),
+        *(
+            (
+                {"model_id": name, "gcs_mirror_config": {"bucket_uri": "gs://bucket/m"}},
+                f"error: engine_config.model_id: is {name!r}, which cannot name a mirror in the cache; write"
+                " organization/model",
+            )
+            for name in (".hidden", "org/.hidden", "org/", "/m", "org//m")
+        ),
+        (
+            {
+                "s3_mirror_config": {
+                    "bucket_uri": "s3://bucket/m",
+                    "s3_aws_credentials": {"create_aws_credentials_url": "example.org/c"},
+                }
+            },
+            "error: engine_config.s3_mirror_config.s3_aws_credentials.create_aws_credentials_url: is 'example.org/c';"
+            " write an address that begins with http:// or https://",
+        ),
+        (
+            {
+                "s3_mirror_config": {
+                    "bucket_uri": "s3://bucket/m",
+                    "s3_aws_credentials": {
+                        "create_aws_credentials_url": "https://example.org/c",
+                        "auth_token_env_variable": "",
+                    },
+                }
+            },
+            "error: engine_config.s3_mirror_config.s3_aws_credentials.auth_token_env_variable: is empty; name the"
+            " variable that holds the token, or leave it out",
         ),
         (
             {"s3_mirror_config": {"bucket_uri": "gs://bucket/m", "s3_sync_args": ["--region", "x"]}},

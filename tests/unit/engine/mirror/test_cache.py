@@ -1,7 +1,6 @@
 """The layout of the Hugging Face cache, and what a refresh leaves in it."""
 
 import os
-import select
 import subprocess
 import sys
 from pathlib import Path
@@ -105,8 +104,9 @@ def test_the_fingerprint_of_what_is_not_there_is_empty(tmp_path: Path) -> None:
 
 
 HOLD = """
-import sys, pathlib
+import logging, sys, pathlib
 from rayllm_engine.mirror.cache import ModelCache
+logging.basicConfig(level=logging.INFO, stream=sys.stdout, format="%(message)s")
 with ModelCache(pathlib.Path(sys.argv[1]), "org/model").locked():
     print("held", flush=True)
     sys.stdin.read()
@@ -117,20 +117,15 @@ def test_one_process_at_a_time_is_in_the_folder_and_a_killed_one_does_not_block_
     command = [sys.executable, "-c", HOLD, str(tmp_path)]
     environment = os.environ | {"PYTHONPATH": str(Path(rayllm_engine.__file__).parents[1])}
     pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "env": environment}
-    with subprocess.Popen(command, **pipes) as first, subprocess.Popen(command, **pipes) as second:
-        holder, waiter = (first, second) if _is_readable(first, second) is first else (second, first)
-        assert holder.stdout is not None
-        assert holder.stdout.readline() == b"held\n"
-        assert _is_readable(waiter, seconds=1) is None, "two processes held the lock at once"
-        holder.kill()
-        assert _is_readable(waiter) is waiter, "the lock of a dead process is still held"
-        waiter.kill()
+    with subprocess.Popen(command, text=True, **pipes) as first:
+        assert _line(first) == "held"
+        with subprocess.Popen(command, text=True, **pipes) as second:
+            assert _line(second).endswith("waiting for another replica that is downloading it")
+            first.kill()
+            assert _line(second) == "held"
 
 
-def _is_readable(
-    *processes: "subprocess.Popen[bytes]", seconds: float = 30
-) -> "subprocess.Popen[bytes] | None":
-    """Return the first process that prints something, None if none does in time."""
-    outputs = {process.stdout: process for process in processes if process.stdout}
-    readable, _, _ = select.select(list(outputs), [], [], seconds)
-    return outputs[readable[0]] if readable else None
+def _line(process: "subprocess.Popen[str]") -> str:
+    """Return the next line that a process prints."""
+    assert process.stdout is not None
+    return process.stdout.readline().strip()

@@ -1,17 +1,17 @@
 """A service that hands out AWS credentials, asked over real HTTP."""
 
+import contextlib
 import json
 import logging
-import threading
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
-from typing import Any
+from http.server import BaseHTTPRequestHandler
 
 import pytest
 
 from rayllm_engine.mirror.credentials import request_credentials
 from rayllm_engine.mirror.errors import MirrorError
 from rayllm_engine.mirror.settings import CredentialsSettings
+from tests.harness.http_service import http_service
 
 KNOWN = {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": "", "AWS_SESSION_TOKEN": ""}
 KEYS = {"AWS_ACCESS_KEY_ID": "id", "AWS_SECRET_ACCESS_KEY": "secret"}
@@ -21,27 +21,17 @@ Service = Callable[[int, str], str]
 @pytest.fixture
 def service() -> Iterator[Service]:
     """Start a service that gives one answer, and that wants the token `s3cret` where there is one."""
-    servers: list[HTTPServer] = []
+    with contextlib.ExitStack() as services:
 
-    def start(status: int, body: str) -> str:
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                authorization = self.headers.get("Authorization", "Bearer s3cret")
-                self.send_response(status if authorization == "Bearer s3cret" else 401)
-                self.end_headers()
-                self.wfile.write(body.encode())
+        def start(status: int, body: str) -> str:
+            def answer(request: BaseHTTPRequestHandler) -> tuple[int, str]:
+                authorization = request.headers.get("Authorization", "Bearer s3cret")
+                right = request.command == "POST" and authorization == "Bearer s3cret"
+                return (status if right else 401), body
 
-            def log_message(self, *_: Any) -> None:
-                pass
+            return services.enter_context(http_service(answer)) + "/credentials"
 
-        servers.append(HTTPServer(("127.0.0.1", 0), Handler))
-        threading.Thread(target=servers[-1].serve_forever, daemon=True).start()
-        return f"http://127.0.0.1:{servers[-1].server_port}/credentials"
-
-    yield start
-    for server in servers:
-        server.shutdown()
-        server.server_close()
+        yield start
 
 
 def test_the_answer_is_variables_and_those_without_effect_are_named(
