@@ -2,8 +2,8 @@
 
 Ray 2.60 switches ``splice-request`` on. With it HAProxy 2.8.25 neither closes nor forgets a request whose
 body came after its headers, as every OpenAI client sends it, once the client has gone: the replica is never
-told, and a thread of HAProxy spins for as long as the engine goes on generating. Requests and token streams are
-far too small for splicing to save anything.
+told, and a thread of HAProxy spins for as long as the engine goes on generating. Requests and token streams
+are far too small for splicing to save anything.
 
 Serve takes the program from ``RAY_SERVE_HAPROXY_BINARY_PATH``, which the engine image sets to this one.
 """
