@@ -1,7 +1,7 @@
 """Closed-loop load on one streaming endpoint, and a strict count of what came back.
 
-Runs as a program of its own in the engine's environment, whose uvloop keeps it light: it shares the machine with the
-server. It reads a job from its standard input and writes its result to its standard output, both JSON.
+Runs as a program of its own in the engine's environment, whose uvloop keeps it light: it shares the machine
+with the server. It reads a job from its standard input and writes a result to its standard output, as JSON.
 """
 
 import asyncio
@@ -15,6 +15,8 @@ from typing import Any, Self
 
 _END_OF_CHUNKS = b"\r\n0\r\n\r\n"
 _EVENT = b"data: "
+_LONGEST_HEAD = 4096
+"""Bytes of a whole error, head included, that are looked at."""
 _REQUEST_SECONDS = 60.0
 """An answer that takes longer is an error."""
 
@@ -74,30 +76,34 @@ class Answer:
         return self.raw.endswith(_END_OF_CHUNKS) or self._is_complete_by_length()
 
     def _is_complete_by_length(self) -> bool:
-        head, found, body = bytes(self.raw).partition(b"\r\n\r\n") if len(self.raw) < 4096 else (b"", b"", b"")
-        if not found:
-            return False
-        for line in head.lower().split(b"\r\n"):
-            if line.startswith(b"content-length:"):
-                return len(body) >= int(line.partition(b":")[2])
-        return False
+        """Tell whether all of an answer that is no stream has arrived: such as an error."""
+        head, found, body = bytes(self.raw[:_LONGEST_HEAD]).partition(b"\r\n\r\n")
+        lengths = [line[15:] for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")]
+        return bool(found and lengths) and len(body) >= int(lengths[0])
 
     def failure(self, tokens: int) -> str | None:
         """Return what is wrong with the answer; None if it is a whole stream of so many tokens."""
         status = bytes(self.raw[9:12]).decode(errors="replace")
         if status != "200":
             return f"status {status or 'missing'}"
-        lines = _body(self.raw).split(b"\n")
-        events = [line.removeprefix(_EVENT).strip() for line in lines if line.startswith(_EVENT)]
-        if not events or events[-1] != b"[DONE]":
-            return "no [DONE] at the end of the stream"
-        parsed = [json.loads(event) for event in events[:-1]]
-        if not any(choice["finish_reason"] for event in parsed for choice in event.get("choices", ())):
-            return "no finish_reason"
-        counted = [event["usage"]["completion_tokens"] for event in parsed if event.get("usage")]
-        if not counted or counted[-1] != tokens:
-            return f"{counted[-1] if counted else 'unknown number of'} tokens instead of {tokens}"
-        return None
+        try:
+            return _fault_of_stream(_body(self.raw), tokens)
+        except ValueError as error:
+            return f"a broken stream: {error}"
+
+
+def _fault_of_stream(body: bytes, tokens: int) -> str | None:
+    """Return what is wrong with the events of a stream that is to have so many tokens."""
+    events = [line.removeprefix(_EVENT).strip() for line in body.split(b"\n") if line.startswith(_EVENT)]
+    if not events or events[-1] != b"[DONE]":
+        return "no [DONE] at the end of the stream"
+    parsed = [json.loads(event) for event in events[:-1]]
+    if not any(choice["finish_reason"] for event in parsed for choice in event.get("choices", ())):
+        return "no finish_reason"
+    counted = [event["usage"]["completion_tokens"] for event in parsed if event.get("usage")]
+    if not counted or counted[-1] != tokens:
+        return f"{counted[-1] if counted else 'unknown number of'} tokens instead of {tokens}"
+    return None
 
 
 def _has_token(raw: bytearray) -> bool:
@@ -114,7 +120,7 @@ def _has_token(raw: bytearray) -> bool:
 def _body(raw: bytearray) -> bytes:
     """Return the body of a chunked answer."""
     rest = bytes(raw).partition(b"\r\n\r\n")[2]
-    parts = []
+    parts: list[bytes] = []
     while True:
         size, _, rest = rest.partition(b"\r\n")
         length = int(size, 16) if size else 0
@@ -181,7 +187,9 @@ async def run(job: Job) -> Result:
     began = time.perf_counter()
     clients = []
     for _ in range(job.clients):
-        _, client = await loop.create_connection(lambda: Client(_request(job), tickets), "127.0.0.1", job.port)
+        _, client = await loop.create_connection(
+            lambda: Client(_request(job), tickets), "127.0.0.1", job.port
+        )
         clients.append(client)
     finished = asyncio.gather(*(client.done for client in clients))
     with contextlib.suppress(TimeoutError):
@@ -191,7 +199,9 @@ async def run(job: Job) -> Result:
     failures = Counter(failure for answer in answers if (failure := answer.failure(job.tokens)))
     if missing := job.requests - len(answers):
         failures["not sent"] = missing
-    return Result(seconds, [each.first_token for each in answers if each.first_token is not None], dict(failures))
+    return Result(
+        seconds, [each.first_token for each in answers if each.first_token is not None], dict(failures)
+    )
 
 
 def _request(job: Job) -> bytes:
@@ -209,7 +219,7 @@ def main() -> None:
         result = asyncio.run(run(job))
     else:
         result = uvloop.run(run(job))
-    print(json.dumps(asdict(result)))  # noqa: T201 (its output is its purpose)
+    print(json.dumps(asdict(result)))
 
 
 if __name__ == "__main__":

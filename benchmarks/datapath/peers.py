@@ -1,7 +1,7 @@
 """The servers that are compared: each is started once, stopped with SIGSTOP while another one is measured.
 
-An idle Ray uses a fifth of a core, which on a small machine would be taken from whoever is measured. A stopped
-process uses none, and all peers get the same treatment.
+An idle Ray uses a ninth of a core, which on a small machine would be taken from whoever is measured. A
+stopped process uses none, and all peers get the same treatment.
 """
 
 import contextlib
@@ -9,8 +9,10 @@ import os
 import signal
 import subprocess
 import time
+import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -75,7 +77,7 @@ def _cpu_seconds(process: int) -> float:
 
 @dataclass(frozen=True)
 class Workshop:
-    """Where peers are started: the engine's python, a directory for logs, and the directory with the model."""
+    """Where peers are started: the engine's python, a directory for logs, and one for models."""
 
     python: Path
     logs: Path
@@ -142,7 +144,9 @@ def _ray(
     echo: bool,
 ) -> Iterator[Peer]:
     variables = environment_without_ray() | dict(environment) | (ECHO_ENGINE if echo else {})
-    with LocalRay(str(workshop.python), application.node, variables) as ray:
+    # Ray's default application counts a CPU for the ingress and one for the replica where ours counts none.
+    node = replace(application.node, cpus=application.node.cpus + 4)
+    with LocalRay(str(workshop.python), node, variables) as ray:
         ray.deploy(config)
         wait_until(f"{name}: the application running", lambda: _is_running(ray), seconds=_START_SECONDS)
         with _resumed_at_the_end(Peer(name, config["http_options"]["port"], ray.processes)) as peer:
@@ -150,7 +154,8 @@ def _ray(
 
 
 def _is_running(ray: LocalRay) -> bool | None:
-    (application,) = ray.applications().values() or ({},)
+    applications: list[dict[str, Any]] = list(ray.applications().values())
+    application = applications[0] if applications else {}
     deployments = application.get("deployments", {}).values()
     if application.get("status") in {"DEPLOY_FAILED", "UNHEALTHY"}:
         messages = [part.get("message", "") for part in (application, *deployments)]
@@ -165,9 +170,21 @@ def bare_vllm(workshop: Workshop) -> Iterator[Peer]:
     application = workshop.our_application(port)
     model = llm_config(application.serve_config)
     names = model["model_loading_config"]
-    arguments = {"model": names["model_source"], "served-model-name": names["model_id"], **model["engine_kwargs"]}
+    arguments = {
+        "model": names["model_source"],
+        "served-model-name": names["model_id"],
+        **model["engine_kwargs"],
+    }
     options = [option for key, value in arguments.items() for option in _option(key, value)]
-    command = ["-m", "vllm.entrypoints.openai.api_server", "--host", "127.0.0.1", "--port", str(port), *options]
+    command = [
+        "-m",
+        "vllm.entrypoints.openai.api_server",
+        "--host",
+        "127.0.0.1",
+        "--port",
+        str(port),
+        *options,
+    ]
     with _program("bare", workshop, command, port, application.environment) as peer:
         yield peer
 
@@ -195,7 +212,7 @@ def _program(
     """Run a server that is one program."""
     log = workshop.logs / f"{name}-{port}.log"
     with log.open("wb") as output:
-        process = subprocess.Popen(  # noqa: S603 (fixed arguments)
+        process = subprocess.Popen(
             [str(workshop.python), *arguments],
             env={**environment_without_ray(), **environment, "PYTHONPATH": str(CHECKOUT / "engine_image")},
             stdin=subprocess.DEVNULL,
@@ -218,12 +235,9 @@ def _program(
 
 
 def _answers(port: int) -> bool | None:
-    import urllib.error
-    import urllib.request
-
     try:
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=5) as answer:
-            return True if answer.status == 200 else None
+            return True if answer.status == HTTPStatus.OK else None
     except OSError:
         return None
 

@@ -1,4 +1,4 @@
-"""Rounds in which every peer is measured in turn, and the floor that tells a quiet machine from a busy one."""
+"""Rounds that measure every peer in turn, and the floor that tells a quiet machine from a busy one."""
 
 import json
 import statistics
@@ -91,7 +91,8 @@ class Bench:
         try:
             self._wait_until_ready(peer)
             return [
-                (measure, load(self.python, replace(measure.job, port=peer.port))) for measure in self.measures
+                (measure, load(self.python, replace(measure.job, port=peer.port)))
+                for measure in self.measures
             ]
         finally:
             peer.stop()
@@ -109,7 +110,11 @@ def load(python: Path, job: Job) -> Result:
     """Run a job with the load generator."""
     program = Path(__file__).with_name("load.py")
     done = subprocess.run(
-        [str(python), str(program)], input=json.dumps(asdict(job)), stdout=subprocess.PIPE, text=True, check=True
+        [str(python), str(program)],
+        input=json.dumps(asdict(job)),
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
     )
     return Result.from_json(done.stdout)
 

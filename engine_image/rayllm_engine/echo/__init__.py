@@ -1,7 +1,7 @@
 """An engine that repeats what it was asked, for tests and benchmarks of all that is around an engine.
 
-It stands where vLLM stands, behind the same server class and on both data paths, and needs no model, no weights and
-no accelerator. A model uses it when its environment says so, which a registry file can do by itself:
+It stands where vLLM stands, behind the same server class and on both data paths, and needs no weights and no
+accelerator. A model uses it when its environment says so, which a registry file can do by itself:
 
     engine_config:
       runtime_env:

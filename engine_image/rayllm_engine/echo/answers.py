@@ -1,7 +1,7 @@
 """What an echo engine answers: the prompt's own words, as many as were asked for, up to a stop.
 
-A token is a word with the white space before it. A token id is the code point of one character, so that prompts
-of ids and stops of ids have a meaning without a tokenizer.
+A token is a word with the white space before it. A token id is the code point of one character, so that
+prompts of ids and stops of ids have a meaning without a tokenizer.
 """
 
 import itertools

@@ -1,7 +1,7 @@
 """The echo engine as Ray's LLMServer knows an engine.
 
-It follows Ray's engine protocol (ray.serve.llm 2.60, `core/engine/protocol.py`) without its base class, which is
-not public.
+It follows Ray's engine protocol (ray.serve.llm 2.60, `core/engine/protocol.py`) without its base class, which
+is not public.
 """
 
 import os

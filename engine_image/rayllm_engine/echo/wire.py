@@ -71,7 +71,9 @@ class Reply:
             "model": self.model_id,
         }
 
-    def _part(self, index: int, part: Any, finish: str | None = None, stop: str | None = None) -> dict[str, Any]:
+    def _part(
+        self, index: int, part: Any, finish: str | None = None, stop: str | None = None
+    ) -> dict[str, Any]:
         key = "delta" if self.kind == "chat" else "text"
         if key == "delta" and isinstance(part, str):
             part = {"content": part}
@@ -145,9 +147,7 @@ def embeddings(request: Mapping[str, Any], *, model_id: str) -> dict[str, Any]:
         "object": "list",
         "created": int(time.time()),
         "model": model_id,
-        "data": [
-            {"index": index, "object": "embedding", "embedding": vector} for index in range(len(texts))
-        ],
+        "data": [{"index": index, "object": "embedding", "embedding": vector} for index in range(len(texts))],
         "usage": {"prompt_tokens": tokens, "total_tokens": tokens},
     }
 
@@ -163,5 +163,9 @@ def _event(head: Mapping[str, Any], choice: Mapping[str, Any]) -> str:
 
 
 def _include_usage(options: Any) -> bool:
-    found = options.get("include_usage") if isinstance(options, Mapping) else getattr(options, "include_usage", False)
+    found = (
+        options.get("include_usage")
+        if isinstance(options, Mapping)
+        else getattr(options, "include_usage", False)
+    )
     return bool(found)
