@@ -8,6 +8,7 @@ import contextlib
 import os
 import signal
 import subprocess
+import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -16,10 +17,10 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
+from rayllm_operator.cli import supervisor
 from rayllm_operator.cli.inputs import read_inputs
 from rayllm_operator.cli.local_application import LocalApplication, llm_config, local_application
 from rayllm_operator.cli.local_ray import LocalRay, environment_without_ray, free_ports
-from rayllm_operator.cli.supervisor import descendants
 from rayllm_operator.render.serve_config import IMPORT_PATH
 from tests.harness.local_stack import CHECKOUT, wait_until
 
@@ -209,13 +210,13 @@ def _option(key: str, value: object) -> list[str]:
 def _program(
     name: str, workshop: Workshop, arguments: list[str], port: int, environment: Mapping[str, str]
 ) -> Iterator[Peer]:
-    """Run a server that is one program."""
+    """Run a server that is one program, below a supervisor that ends it whatever becomes of us."""
     log = workshop.logs / f"{name}-{port}.log"
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [str(workshop.python), *arguments],
+            [sys.executable, "-P", supervisor.__file__, str(workshop.python), *arguments],
             env={**environment_without_ray(), **environment, "PYTHONPATH": str(CHECKOUT / "engine_image")},
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE,
             stdout=output,
             stderr=subprocess.STDOUT,
         )
@@ -226,12 +227,11 @@ def _program(
 
     try:
         wait_until(f"{name} answering", lambda: _answers(port), seconds=_START_SECONDS, check=check)
-        peer = Peer(name, port, lambda: [process.pid, *descendants(process.pid)])
+        peer = Peer(name, port, lambda: supervisor.descendants(process.pid))
         with _resumed_at_the_end(peer):
             yield peer
     finally:
-        process.terminate()
-        process.wait()
+        process.communicate()  # closes its standard input, which ends the family
 
 
 def _answers(port: int) -> bool | None:

@@ -129,4 +129,8 @@ def _sentence(number: int, done: Round) -> str:
         return f"round {number} is void: {done.failures}"
     if not done.counts:
         return f"round {number} is void: the floor moved by {done.floor_moved:.0%}"
-    return f"round {number} counts; the floor moved by {done.floor_moved:.0%}"
+    values = "; ".join(
+        f"{measure}: " + ", ".join(f"{peer} {value:.4g}" for peer, value in peers.items())
+        for measure, peers in done.values.items()
+    )
+    return f"round {number} counts; the floor moved by {done.floor_moved:.0%}; {values}"
