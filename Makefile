@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .PHONY: help setup engine control-plane node-parts demo demo-check demo-down test test-fast test-unit test-integration \
-	test-e2e test-image test-long engine-table lint format generate lock clean
+	test-e2e test-image test-long bench-datapath engine-table lint format generate lock clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -66,6 +66,9 @@ test-image: setup engine node-parts ## The engine image: its contents, and a con
 test-long: setup engine control-plane ## Property tests with 10,000 cases each: for the night
 	$(BIN)/pytest --hypothesis-profile=nightly --timeout=7200 -m "hypothesis or property" \
 		tests/unit tests/integration tests/e2e
+
+bench-datapath: setup engine ## What the path to the engine costs, beside vLLM alone and Ray's default path: 15 minutes
+	$(BIN)/python -m benchmarks.datapath
 
 lint: setup ## Style, types and layers
 	$(BIN)/ruff check

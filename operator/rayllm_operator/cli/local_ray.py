@@ -113,6 +113,10 @@ class LocalRay:
         """The directory of Serve's log files."""
         return self.directory / "session_latest" / "logs" / "serve"
 
+    def processes(self) -> list[int]:
+        """Return the ids of every process that runs in this Ray."""
+        return [] if self._process is None else supervisor.descendants(self._process.pid)
+
     def deploy(self, serve_config: Mapping[str, Any]) -> None:
         """Hand a Serve configuration to Ray, as KubeRay does.
 

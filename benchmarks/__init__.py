@@ -1,0 +1,1 @@
+"""Measurements against real peers, in one run each."""

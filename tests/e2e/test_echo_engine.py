@@ -1,0 +1,172 @@
+"""The echo engine behind the server class on both data paths, as an OpenAI client sees it; and how it fails."""
+
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import openai
+import pytest
+from openai import OpenAI
+
+from rayllm_operator.api.configuration import DEFAULT_ENGINE
+from rayllm_operator.api.validation import parse_model
+from rayllm_operator.cli.local_ray import LocalRay, RayNode, environment_without_ray, free_ports
+from rayllm_operator.plan.application import application
+from rayllm_operator.render.serve_config import IMPORT_PATH
+from tests.harness.local_stack import engine_python, wait_until
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
+
+MODEL = "org/nowhere"
+"""There are no files of it anywhere: the echo engine asks for none."""
+WORDS = "Twenty words would do, and twelve more are enough. ### End of it"
+DEPLOY_SECONDS = 300.0
+DIRECT = {
+    "RAY_SERVE_ENABLE_HA_PROXY": "1",
+    "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
+    "RAY_SERVE_LLM_ENABLE_DIRECT_STREAMING": "1",
+}
+ECHO = {"RAYLLM_VLLM_ENGINE_CLS": "rayllm_engine.echo.engine:EchoEngine"}
+
+
+def serve_config(port: int, *, direct: bool, **behaviour: Any) -> dict[str, Any]:
+    """Return what the operator renders for a registry file that asks for the echo engine by itself."""
+    spec, findings = parse_model(
+        {
+            "deployment_config": {"ray_actor_options": {"num_cpus": 0}},
+            "engine_config": {
+                "model_id": MODEL,
+                "max_total_tokens": 64,
+                "generation": {"stopping_sequences": ["### End"]},
+                "runtime_env": {"env_vars": {**ECHO, "RAYLLM_ECHO": json.dumps(behaviour)}},
+            },
+            "scaling_config": {"num_workers": 1, "num_gpus_per_worker": 0, "num_cpus_per_worker": 1},
+        }
+    )
+    assert spec is not None, findings
+    rendered = application(spec, DEFAULT_ENGINE, restarted_at="")
+    arguments: dict[str, Any] = {"llm_configs": [dict(rendered.llm_config)]}
+    if not direct:
+        arguments["ingress_cls_config"] = {"ingress_cls": rendered.ingress_class}
+        arguments["ingress_deployment_config"] = dict(rendered.ingress_deployment)
+    served = {
+        "name": "llm",
+        "route_prefix": "/",
+        "import_path": IMPORT_PATH,
+        "args": arguments,
+        "deployments": [dict(deployment) for deployment in rendered.deployments],
+    }
+    return {"http_options": {"host": "127.0.0.1", "port": port}, "applications": [served]}
+
+
+def application_in(ray: LocalRay) -> dict[str, Any]:
+    """Return the state of the only application."""
+    return next(iter(ray.applications().values()), {})
+
+
+def messages_of(ray: LocalRay) -> str:
+    """Return what Serve says about the application and its deployments."""
+    state = application_in(ray)
+    parts = [state, *state.get("deployments", {}).values()]
+    return "\n".join(part.get("message", "") for part in parts)
+
+
+def is_running(ray: LocalRay) -> bool | None:
+    """Return True once the application runs; fail with Serve's message if it never will."""
+    status = application_in(ray).get("status")
+    assert status != "DEPLOY_FAILED", messages_of(ray)
+    return True if status == "RUNNING" else None
+
+
+class Endpoint:
+    """A Ray on one data path, to which models are deployed."""
+
+    def __init__(self, ray: LocalRay, port: int, *, direct: bool) -> None:
+        self.ray = ray
+        self._port = port
+        self._direct = direct
+        self.client = OpenAI(base_url=f"http://127.0.0.1:{port}/v1", api_key="none", max_retries=0)
+
+    def deploy(self, **behaviour: Any) -> None:
+        """Deploy the model with an engine that behaves so."""
+        self.ray.deploy(serve_config(self._port, direct=self._direct, **behaviour))
+
+    def deploy_and_wait(self, **behaviour: Any) -> None:
+        """Deploy the model and wait until it answers."""
+        self.deploy(**behaviour)
+        wait_until("the model being served", lambda: is_running(self.ray), seconds=DEPLOY_SECONDS)
+
+    def chat(self, **options: Any) -> Any:
+        """Ask for an echo."""
+        return self.client.chat.completions.create(
+            model=MODEL, messages=[{"role": "user", "content": WORDS}], **options
+        )
+
+
+@pytest.fixture(scope="module", params=["routed", "direct"])
+def endpoint(request: pytest.FixtureRequest) -> Iterator[Endpoint]:
+    direct = request.param == "direct"
+    (port,) = free_ports(1)
+    environment = environment_without_ray() | (DIRECT if direct else {})
+    with LocalRay(str(engine_python()), RayNode(cpus=4), environment) as ray:
+        yield Endpoint(ray, port, direct=direct)
+
+
+@pytest.fixture
+def healthy(endpoint: Endpoint) -> Endpoint:
+    endpoint.deploy_and_wait()
+    return endpoint
+
+
+def test_a_chat_echoes_its_words_up_to_the_models_stop(healthy: Endpoint) -> None:
+    answer = healthy.chat()
+    assert answer.choices[0].message.content == WORDS.partition("### End")[0]
+    assert answer.choices[0].finish_reason == "stop"
+    assert answer.usage.total_tokens == answer.usage.prompt_tokens + answer.usage.completion_tokens
+
+
+def test_a_stream_has_a_chunk_for_each_word_up_to_max_tokens(healthy: Endpoint) -> None:
+    chunks = list(healthy.chat(stream=True, max_tokens=3, stream_options={"include_usage": True}))
+    words = [chunk.choices[0].delta.content for chunk in chunks if chunk.choices]
+    assert [word for word in words if word] == ["Twenty", " words", " would"]
+    assert chunks[-1].usage.completion_tokens == 3
+
+
+def test_completions_embeddings_and_models(healthy: Endpoint) -> None:
+    client = healthy.client
+    assert client.completions.create(model=MODEL, prompt="a b c", max_tokens=2).choices[0].text == "a b"
+    assert len(client.embeddings.create(model=MODEL, input=["a", "b"]).data) == 2
+    assert [model.id for model in client.models.list()] == [MODEL]
+
+
+def test_what_cannot_be_answered_is_a_bad_request(healthy: Endpoint) -> None:
+    with pytest.raises(openai.BadRequestError, match="maximum context length is 64 tokens"):
+        healthy.client.completions.create(model=MODEL, prompt="x " * 65)
+
+
+def test_a_start_that_is_told_to_fail_says_why_in_serves_message(endpoint: Endpoint) -> None:
+    endpoint.deploy(start_failure="CUDA out of memory, as it was told")
+    wait_until(
+        "Serve's message with the cause", said(endpoint, "CUDA out of memory, as it was told"), seconds=120
+    )
+
+
+def test_a_replica_that_crashes_is_replaced(endpoint: Endpoint) -> None:
+    endpoint.deploy_and_wait(crash_after=3)  # two requests are the warm-up's
+    assert endpoint.chat().choices
+    with pytest.raises(openai.APIError):
+        endpoint.chat()
+    wait_until("a new replica that answers", lambda: answers(endpoint), seconds=120)
+
+
+def said(endpoint: Endpoint, words: str) -> Callable[[], bool | None]:
+    """Return a look at whether Serve has said these words."""
+    return lambda: True if words in messages_of(endpoint.ray) else None
+
+
+def answers(endpoint: Endpoint) -> bool | None:
+    """Return True if a chat is answered now."""
+    try:
+        return bool(endpoint.chat().choices) or None
+    except openai.APIError:
+        return None
