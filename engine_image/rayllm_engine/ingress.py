@@ -9,6 +9,9 @@ from ray.serve.llm.openai_api_models import ChatCompletionRequest, CompletionReq
 from starlette.requests import Request
 
 from rayllm_engine.defaults import without_nulls
+from rayllm_engine.errors import CleanErrors
+from rayllm_engine.metrics import ReplicaMetrics
+from rayllm_engine.outcomes import CountedRequests
 
 
 def _without_nulls(body: Any) -> Any:
@@ -36,3 +39,11 @@ class RayLLMIngress(OpenAiIngress):  # type: ignore[misc]  # Ray is not installe
         if client_fields.get("max_tokens") is None:
             body.model_fields_set.discard("max_tokens")
         return await super().completions(body, request)
+
+    async def __serve_build_asgi_app__(self) -> Any:
+        """Return the application with our middlewares in front of Ray's."""
+        app = self.app  # of the wrapper that Ray puts around an ingress class
+        app.add_middleware(CleanErrors)
+        (model, *_) = (await self.models()).data  # the operator renders one model for each application
+        app.add_middleware(CountedRequests, count=ReplicaMetrics(model.id).request)
+        return app
