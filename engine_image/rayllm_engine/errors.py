@@ -1,10 +1,11 @@
 """Error answers that say what a client can use, and nothing of the inside: an ASGI middleware for both paths.
 
-Ray's ingress writes exceptions with their classes into its answers, FastAPI and vLLM have shapes of their own
-each, and an exception that nobody expected is answered by whoever sits outermost. Behind this middleware every
-answer from 400 on is OpenAI's error object, and an answer that breaks off ends with one.
+Ray's ingress writes exceptions with their classes into its answers, FastAPI and vLLM have a shape of their
+own each, and an exception that nobody expected is answered by whoever sits outermost. Behind this middleware
+every answer from 400 on is OpenAI's error object, and an answer that breaks off ends with one.
 """
 
+import ast
 import json
 import logging
 import re
@@ -22,8 +23,10 @@ _RAY = re.compile(r"\AMessage: (?P<said>.*?), Internal exception: ", re.DOTALL)
 """What Ray's ingress wraps a message in."""
 _REQUEST_ID = re.compile(r"\s*\(Request ID: [^)]*\)")
 _TRACEBACK = re.compile(r"Traceback \(most recent call last\)|^\s+File \"", re.MULTILINE)
-_FILE = re.compile(r"(?<![\w:/])/(?:[\w.@+-]+/)+[\w.@+-]+")
-_CLASS = re.compile(r"\b(?:ray|vllm|starlette|fastapi|pydantic|pydantic_core|torch|builtins)(?:\.\w+)+")
+_FILE = re.compile(r"(?<![\w:/.-])/(?!v1/)(?:[\w.@+-]+/)+[\w.@+-]+")
+_CLASS = re.compile(r"(?<![\w./-])(?:ray|vllm|starlette|fastapi|pydantic\w*|torch|builtins)(?:\.\w+)+")
+_VALIDATOR = re.compile(r"'?[\w-]+\[[^\]]*\]'?(?:\.|, )?")
+"""A validator's name in the path of a field."""
 _TYPES = {400: "BadRequestError", 422: "BadRequestError", 500: "InternalServerError"}
 
 
@@ -136,9 +139,26 @@ def cleaned(message: str) -> str:
     """Return a message without stack traces, class names of the inside, paths of files and request ids."""
     wrapped = _RAY.match(message)
     message = _REQUEST_ID.sub("", wrapped["said"] if wrapped else message).strip()
+    message = _validation_errors(message)
     if _TRACEBACK.search(message):
         return ""
     return _CLASS.sub("the server", _FILE.sub("(a file)", message))
+
+
+def _validation_errors(message: str) -> str:
+    """Return vLLM's list of pydantic's errors as sentences, and leave any other message.
+
+    It is a line of Python for each, with the names of validators and with the whole value that is refused.
+    """
+    first, *rest = message.splitlines() or [""]
+    if "validation error" not in first:
+        return message
+    try:
+        found = [ast.literal_eval(line.strip()) for line in rest]
+        said = [f"{'.'.join(str(key) for key in each['loc'])}: {each['msg']}" for each in found]
+    except (ValueError, SyntaxError, TypeError, KeyError):
+        return first
+    return _VALIDATOR.sub("", "; ".join(said))
 
 
 def _read(body: bytes) -> tuple[str, str | None]:

@@ -8,9 +8,10 @@ import contextlib
 import json
 import logging
 import re
-from collections.abc import Callable, Iterator, Mapping
+import signal
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from rayllm_engine.causes import Cause, find_cause
 from rayllm_engine.metrics import ReplicaMetrics
@@ -63,6 +64,16 @@ class EngineFailedError(RuntimeError):
         return type(self), (self.failure,)
 
 
+class Process(Protocol):
+    """A process of the engine, as `multiprocessing` knows it."""
+
+    name: str
+
+    @property
+    def exitcode(self) -> int | None:
+        """None while it runs."""
+
+
 class WarmUpError(RuntimeError):
     """The engine started and then refused the warm-up; the text is what it answered."""
 
@@ -78,7 +89,7 @@ def reported(
     Parameters
     ----------
     explain
-        `start_failure` or `death`.
+        `start_failure`, or what `death_of` returns.
     output
         Where the engine's processes write, if they have been started.
     metrics
@@ -122,10 +133,33 @@ def start_failure(error: BaseException, output: str) -> Failure:
     return _unknown("EngineStartFailed", error, output)
 
 
-def death(error: BaseException, output: str) -> Failure:
-    """Return why an engine that ran does not any more."""
-    cause = find_cause(errors(output))
-    return _of(cause) if cause is not None else _unknown("EngineDied", error, output)
+def death_of(processes: Iterable[Process]) -> Callable[[BaseException, str], Failure]:
+    """Return how to explain that an engine, which ran in these processes, does not any more."""
+
+    def explain(error: BaseException, output: str) -> Failure:
+        cause = find_cause(errors(output))
+        if cause is not None:
+            return _of(cause)
+        ended = next((process for process in processes if process.exitcode), None)
+        if ended is None or last_exception(output) is not None:
+            return _unknown("EngineDied", error, output)
+        return _ended(ended.name, ended.exitcode or 0)
+
+    return explain
+
+
+def _ended(name: str, exit_code: int) -> Failure:
+    """Return the failure of a process that left no words; a negative exit code is a signal."""
+    how = (
+        f"was killed by {signal.Signals(-exit_code).name}"
+        if exit_code < 0
+        else f"ended with exit code {exit_code}"
+    )
+    message = f"The engine's process {name} {how}"
+    if exit_code == -signal.SIGKILL:
+        remedy = "give the model's workers more memory, if the kernel killed it for want of it"
+        return Failure("EngineKilled", message, remedy)
+    return Failure("EngineDied", message, "read the replica's log")
 
 
 def mirror_failure(sentence: str) -> Failure:

@@ -101,17 +101,15 @@ class ReplicaMetrics:
     """
 
     model_id: str
-    instruments: Mapping[str, Any] = field(default_factory=lambda: instruments())
-    _phase: str | None = None
+    instruments: Mapping[str, Any] = field(default_factory=lambda: instruments())  # noqa: PLW0108 (it is defined below)
 
-    def enter(self, phase: str | None) -> None:
-        """End the current phase and begin another; None ends the start."""
-        now = time.time()
-        if self._phase is not None:
-            self._set("rayllm_startup_phase_ended_timestamp_seconds", now, phase=self._phase)
-        if phase is not None:
-            self._set("rayllm_startup_phase_started_timestamp_seconds", now, phase=phase)
-        self._phase = phase
+    def enter(self, phase: str) -> None:
+        """Record that a phase of the start begins."""
+        self._set("rayllm_startup_phase_started_timestamp_seconds", time.time(), phase=phase)
+
+    def leave(self, phase: str) -> None:
+        """Record that a phase of the start is over."""
+        self._set("rayllm_startup_phase_ended_timestamp_seconds", time.time(), phase=phase)
 
     def download(self, progress: Progress) -> None:
         """Record how far a download is."""

@@ -7,6 +7,7 @@ replica, which `__serve_build_asgi_app__` returns. The defaults are merged on bo
 
 import dataclasses
 import logging
+import multiprocessing
 import time
 from collections.abc import AsyncGenerator
 from typing import Any
@@ -18,14 +19,22 @@ from ray.serve.llm.openai_api_models import ErrorResponse
 from rayllm_engine.defaults import RequestDefaults, ignored_keys, resolve
 from rayllm_engine.direct import PublicEndpoints, not_found
 from rayllm_engine.errors import CleanErrors
-from rayllm_engine.failures import death, reported, start_failure
+from rayllm_engine.failures import death_of, reported, start_failure
 from rayllm_engine.metrics import ReplicaMetrics
 from rayllm_engine.mirror.nodes import model_files
 from rayllm_engine.outcomes import CountedRequests
 from rayllm_engine.output import Output
 from rayllm_engine.requests import GENERATING_ENDPOINTS, request_fields, request_from
 from rayllm_engine.settings import SECTION, InvalidSettingsError, parse_settings
-from rayllm_engine.warm_up import PATHS, WARM_UP, error_message, through_application, through_methods, warm_up
+from rayllm_engine.warm_up import (
+    PATHS,
+    WARM_UP,
+    Ask,
+    error_message,
+    through_application,
+    through_methods,
+    warm_up,
+)
 
 logger = logging.getLogger("ray.serve")
 
@@ -73,18 +82,19 @@ class RayLLMServer(LLMServer):  # type: ignore[misc]  # Ray is not installed whe
         self._request_defaults: dict[str, RequestDefaults] = {}
         self._metrics.enter("download")
         async with model_files(config, self._settings.mirror):
+            self._metrics.leave("download")
             self._metrics.enter("engine")
             await super().start()
+        self._processes = multiprocessing.active_children()
+        self._metrics.leave("engine")
         self._metrics.enter("warm_up")
+        self._warm_up_began = time.monotonic()
         await self._resolve_defaults()
-        began = time.monotonic()
-        await warm_up(through_methods(self), self._model_id, chat=self._settings.chat)
-        self._metrics.warmed_up(time.monotonic() - began)
-        self._metrics.enter(None)
+        await self._warm_up(through_methods(self))
 
     async def check_health(self) -> None:
         """Raise with the cause if the engine has died; Ray then replaces the replica."""
-        with reported(death, self._output, self._metrics):
+        with reported(death_of(self._processes), self._output, self._metrics):
             await super().check_health()
 
     async def chat(self, request: Any, raw_request_info: Any = None) -> AsyncGenerator[Any, None]:
@@ -119,8 +129,14 @@ class RayLLMServer(LLMServer):  # type: ignore[misc]  # Ray is not installed whe
     async def _warm_up_application(self, app: Any) -> None:
         """Send the finished application its first requests, and let Serve and us still add to it."""
         with reported(start_failure, self._output, self._metrics):
-            await warm_up(through_application(app), self._model_id, chat=self._settings.chat)
+            await self._warm_up(through_application(app))
         app.middleware_stack = None
+
+    async def _warm_up(self, ask: Ask) -> None:
+        """Generate; on the direct path once more, through the application."""
+        await warm_up(ask, self._model_id, chat=self._settings.chat)
+        self._metrics.leave("warm_up")
+        self._metrics.warmed_up(time.monotonic() - self._warm_up_began)
 
     def _chat_refusal(self) -> str:
         return (

@@ -1,7 +1,7 @@
 """The generation before a replica is ready: through the methods of the routed path and the direct path's app.
 
-An engine compiles and allocates at its first tokens, a tokenizer and a chat template at their first prompt, and
-an application at its first request. Whole and streamed answers take different ways, so both are asked for.
+An engine compiles and allocates at its first tokens, a tokenizer and a chat template at their first prompt,
+and an application at its first request. Whole and streamed answers take different ways, so both are asked.
 """
 
 import logging
@@ -82,7 +82,7 @@ def through_application(app: Any) -> Ask:
 
     async def ask(endpoint: str, body: dict[str, Any]) -> str | None:
         transport = httpx.ASGITransport(app=app)
-        async with httpx.AsyncClient(transport=transport, base_url="http://replica", timeout=None) as client:
+        async with httpx.AsyncClient(transport=transport, base_url="http://replica") as client:
             answer = await client.post(PATHS[endpoint], json=body)
         return None if answer.is_success else answer.text
 
