@@ -52,7 +52,7 @@ METRICS = (
         (),
         "Bytes of the model's files; absent until they are listed.",
     ),
-    Metric("rayllm_startup_download_bytes_per_second", "gauge", (), "How fast they come; 0 when done."),
+    Metric("rayllm_startup_download_bytes_per_second", "gauge", (), "How fast they come."),
     Metric(
         "rayllm_startup_download_remaining_seconds",
         "gauge",
@@ -60,7 +60,10 @@ METRICS = (
         "How long the rest takes at this speed; absent until that is known.",
     ),
     Metric(
-        "rayllm_warm_up_seconds", "gauge", (), "How long the generation before readiness took; 0 until then."
+        "rayllm_warm_up_seconds",
+        "gauge",
+        (),
+        "How long the generation before readiness took; absent until then.",
     ),
     Metric(
         "rayllm_requests_total",

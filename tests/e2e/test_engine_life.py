@@ -5,6 +5,7 @@ errors are for clients, and when its engine dies it says why and is replaced.
 """
 
 import contextlib
+import copy
 import json
 import os
 import re
@@ -59,6 +60,8 @@ class Life:
     address: str
     mark: str
     direct: bool
+    rendered: dict[str, Any]
+    """The application as it was handed to Serve."""
     first: list[Answer]
     """The first chat completions after the replica became ready."""
 
@@ -85,6 +88,13 @@ class Life:
         """Return the application's state."""
         state: dict[str, Any] = self.ray.applications().get("llm", {})
         return state
+
+    def deploy(self, *applications: dict[str, Any]) -> None:
+        """Hand Serve these applications, and no others."""
+        port = int(self.address.rsplit(":", 1)[1])
+        self.ray.deploy(
+            {"http_options": {"host": "0.0.0.0", "port": port}, "applications": list(applications)}
+        )  # noqa: S104
 
     def samples(self, name: str) -> list[tuple[dict[str, str], float]]:
         """Return the labels and values of a metric on all of Ray's metrics ports."""
@@ -129,8 +139,8 @@ def life(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     application["args"]["llm_configs"][0]["engine_kwargs"]["enforce_eager"] = False
     (port,) = free_ports(1)
     with LocalRay(str(engine_python()), RayNode(cpus=4), environment) as ray:
-        ray.deploy({"http_options": {"host": "0.0.0.0", "port": port}, "applications": [application]})  # noqa: S104
-        life = Life(ray, f"http://127.0.0.1:{port}", mark, direct, [])
+        life = Life(ray, f"http://127.0.0.1:{port}", mark, direct, application, [])
+        life.deploy(application)
         wait_until("the model being served", lambda: is_running(life), seconds=START_SECONDS)
         life.first += [life.chat() for _ in range(ROUNDS)]
         yield life
@@ -159,6 +169,16 @@ def test_the_first_request_finds_everything_warm(life: Life) -> None:
     assert [answer.status for answer in life.first] == [200] * ROUNDS, life.first
     print(f"first / later: {ratio(life.first):.2f}", [round(each.seconds, 3) for each in life.first])  # noqa: T201
     assert ratio(life.first) <= 1.5
+
+
+def test_serves_rest_api_proves_what_serves(life: Life) -> None:
+    state = life.application()
+    assert state["deployed_app_config"] == life.rendered
+    (model,) = [each for name, each in state["deployments"].items() if name.startswith("RayLLMServer:")]
+    assert (state["status"], model["status"]) == ("RUNNING", "HEALTHY")
+    (replica,) = model["replicas"]
+    assert replica["state"] == "RUNNING"
+    assert replica["start_time_s"] >= state["last_deployed_time_s"]
 
 
 def test_metrics_tell_of_the_start_and_of_requests(life: Life) -> None:
@@ -224,6 +244,28 @@ def test_an_error_is_openais_object_without_anything_of_the_inside(
     assert answer.error["message"]
     assert answer.error["code"] == answer.status
     assert not INSIDE.search(answer.body), answer.body
+
+
+def test_a_failed_starts_line_ends_the_deployments_message(life: Life) -> None:
+    longer, invalid = copy.deepcopy(life.rendered), copy.deepcopy(life.rendered)
+    longer |= {"name": "longer", "route_prefix": "/longer"}
+    longer["args"]["llm_configs"][0]["engine_kwargs"]["max_model_len"] = 100_000
+    invalid |= {"name": "invalid", "route_prefix": "/invalid"}
+    invalid["args"]["llm_configs"][0]["experimental_configs"]["rayllm"]["nonsense"] = 1
+    life.deploy(life.rendered, longer, invalid)
+
+    def messages() -> tuple[str, str] | None:
+        states = life.ray.applications()
+        deployments = states.get("longer", {}).get("deployments", {}).values()
+        at_start = [each["message"] for each in deployments if "rayllm_failure" in each["message"]]
+        at_build = states.get("invalid", {}).get("message", "")
+        return (at_start[0], at_build) if at_start and "rayllm_failure" in at_build else None
+
+    at_start, at_build = wait_until("both failures", messages, seconds=START_SECONDS)
+    life.deploy(life.rendered)
+    line = json.loads(at_start.strip().splitlines()[-1])
+    assert (line["reason"], line["longest"]) == ("ContextTooLong", 4096)
+    assert json.loads(at_build.strip().splitlines()[-1])["reason"] == "InvalidSettings"
 
 
 def test_a_dead_engine_is_noticed_reported_and_replaced_and_no_answer_shows_the_inside(life: Life) -> None:

@@ -1,4 +1,4 @@
-"""Writes the table of docs/metrics.md: ``python -m tests.harness.metrics_page``, or ``make generate``.
+"""Writes the table of docs/metrics.md: ``make generate``.
 
 What is between the two markers comes from the declarations that the engine records by; the rest of the page is
 written by hand and stays.

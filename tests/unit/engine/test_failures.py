@@ -2,7 +2,9 @@
 
 import json
 import pickle
+import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -177,6 +179,12 @@ def test_a_failure_that_was_reported_is_not_reported_as_another() -> None:
     with pytest.raises(EngineFailedError) as outer, reported(start_failure), reported(start_failure):
         raise WarmUpError("no")
     assert outer.value.failure.reason == "WarmUpFailed"
+
+
+def test_the_contract_lists_the_reasons() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "engine-contract.md").read_text()
+    rows = re.findall(r"^\| `([A-Z]\w+)` \| (.*) \|$", page, re.MULTILINE)
+    assert dict(rows) == REASONS
 
 
 def test_every_reason_is_on_the_closed_list() -> None:
