@@ -94,7 +94,7 @@ class Life:
         port = int(self.address.rsplit(":", 1)[1])
         self.ray.deploy(
             {"http_options": {"host": "0.0.0.0", "port": port}, "applications": list(applications)}
-        )  # noqa: S104
+        )
 
     def samples(self, name: str) -> list[tuple[dict[str, str], float]]:
         """Return the labels and values of a metric on all of Ray's metrics ports."""
