@@ -92,9 +92,8 @@ class Life:
     def deploy(self, *applications: dict[str, Any]) -> None:
         """Hand Serve these applications, and no others."""
         port = int(self.address.rsplit(":", 1)[1])
-        self.ray.deploy(
-            {"http_options": {"host": "0.0.0.0", "port": port}, "applications": list(applications)}
-        )
+        options = {"host": "0.0.0.0", "port": port}  # noqa: S104
+        self.ray.deploy({"http_options": options, "applications": list(applications)})
 
     def samples(self, name: str) -> list[tuple[dict[str, str], float]]:
         """Return the labels and values of a metric on all of Ray's metrics ports."""
@@ -107,6 +106,11 @@ class Life:
                         labels = dict(re.findall(r'(\w+)="([^"]*)"', line))
                         found.append((labels, float(line.rsplit(" ", 1)[1])))
         return found
+
+    def phases(self, which: str, replica: str) -> dict[str, float]:
+        """Return when a replica's phases started, or ended, by name."""
+        samples = self.samples(f"ray_rayllm_startup_phase_{which}_timestamp_seconds")
+        return {labels["phase"]: value for labels, value in samples if labels["replica"] == replica}
 
     def engine_cores(self) -> list[int]:
         """Return the processes of vLLM's engine core that belong to this Ray."""
@@ -190,27 +194,13 @@ def test_metrics_tell_of_the_start_and_of_requests(life: Life) -> None:
         return found if wanted <= {(labels["endpoint"], labels["outcome"]) for labels, _ in found} else None
 
     requests = wait_until("the counted requests", counted, seconds=60)
-    assert {labels["model_id"] for labels, _ in requests} == {MODEL}
-    started = {
-        labels["phase"]: value
-        for labels, value in life.samples("ray_rayllm_startup_phase_started_timestamp_seconds")
-    }
-    ended = {
-        labels["phase"]: value
-        for labels, value in life.samples("ray_rayllm_startup_phase_ended_timestamp_seconds")
-    }
-    assert (
-        started["download"]
-        <= ended["download"]
-        <= started["engine"]
-        < ended["engine"]
-        <= started["warm_up"]
-        < ended["warm_up"]
-    )
-    ((labels, seconds),) = life.samples("ray_rayllm_warm_up_seconds")
-    assert labels["model_id"] == MODEL
-    assert labels["replica"]
-    assert 0 < seconds <= ended["warm_up"] - started["warm_up"] + 1
+    warm_ups = wait_until("the warm-up", partial(found, life, "ray_rayllm_warm_up_seconds"), seconds=60)
+    assert {labels["model_id"] for labels, _ in [*requests, *warm_ups]} == {MODEL}
+    for replica, seconds in {labels["replica"]: value for labels, value in warm_ups}.items():
+        started, ended = (life.phases(which, replica) for which in ("started", "ended"))
+        assert started["download"] <= ended["download"] <= started["engine"] < ended["engine"]
+        assert ended["engine"] <= started["warm_up"] < ended["warm_up"]
+        assert 0 < seconds <= ended["warm_up"] - started["warm_up"] + 1
 
 
 def test_vllms_and_serves_own_metrics_have_the_labels_that_the_page_says(life: Life) -> None:
@@ -268,7 +258,9 @@ def test_a_failed_starts_line_ends_the_deployments_message(life: Life) -> None:
     assert json.loads(at_build.strip().splitlines()[-1])["reason"] == "InvalidSettings"
 
 
-def test_a_dead_engine_is_noticed_reported_and_replaced_and_no_answer_shows_the_inside(life: Life) -> None:
+@pytest.fixture(scope="module")
+def meanwhile(life: Life) -> list[Answer]:
+    """Kill the engine, and return what clients were answered until another replica had taken over."""
     (core,) = life.engine_cores()
     os.kill(core, signal.SIGKILL)
     killed = time.monotonic()
@@ -280,15 +272,23 @@ def test_a_dead_engine_is_noticed_reported_and_replaced_and_no_answer_shows_the_
 
     wait_until("an answer of the replica that replaces it", replaced, seconds=START_SECONDS)
     print(f"replaced after {time.monotonic() - killed:.0f} s", {each.status for each in answers})  # noqa: T201
-    failed = [answer.body for answer in answers[:-1]]
-    assert failed, "no request was sent while the engine was dead"
-    assert not [body for body in failed if INSIDE.search(body)]
+    return answers[:-1]
+
+
+def test_no_answer_of_a_dead_engine_shows_the_inside(meanwhile: list[Answer]) -> None:
+    assert meanwhile, "no request was sent while the engine was dead"
+    assert not [answer.body for answer in meanwhile if INSIDE.search(answer.body)]
+
+
+@pytest.mark.usefixtures("meanwhile")
+def test_a_dead_engine_is_noticed_and_reported_with_its_cause(life: Life) -> None:
     log = "\n".join(path.read_text(errors="replace") for path in life.ray.serve_logs.glob("replica_*"))
     lines = [json.loads(line) for line in re.findall(r'\{"rayllm_failure": 1.*\}', log)]
-    assert {line["reason"] for line in lines} == {"EngineKilled"}, lines
+    assert "EngineKilled" in {line["reason"] for line in lines}, lines
     assert "health check failed" in log
 
 
+@pytest.mark.usefixtures("meanwhile")
 def test_the_replacement_is_warm_too_and_its_engine_starts_from_the_caches_of_the_first(life: Life) -> None:
     later = [life.chat() for _ in range(ROUNDS)]
     assert [answer.status for answer in later] == [200] * ROUNDS
