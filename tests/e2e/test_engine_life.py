@@ -62,6 +62,8 @@ class Life:
     direct: bool
     rendered: dict[str, Any]
     """The application as it was handed to Serve."""
+    state: dict[str, Any]
+    """What Serve said of it as soon as it ran."""
     first: list[Answer]
     """The first chat completions after the replica became ready."""
 
@@ -143,9 +145,10 @@ def life(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     application["args"]["llm_configs"][0]["engine_kwargs"]["enforce_eager"] = False
     (port,) = free_ports(1)
     with LocalRay(str(engine_python()), RayNode(cpus=4), environment) as ray:
-        life = Life(ray, f"http://127.0.0.1:{port}", mark, direct, application, [])
+        life = Life(ray, f"http://127.0.0.1:{port}", mark, direct, application, {}, [])
         life.deploy(application)
         wait_until("the model being served", lambda: is_running(life), seconds=START_SECONDS)
+        life.state |= life.application()
         life.first += [life.chat() for _ in range(ROUNDS)]
         yield life
 
@@ -176,7 +179,7 @@ def test_the_first_request_finds_everything_warm(life: Life) -> None:
 
 
 def test_serves_rest_api_proves_what_serves(life: Life) -> None:
-    state = life.application()
+    state = life.state
     assert state["deployed_app_config"] == life.rendered
     (model,) = [each for name, each in state["deployments"].items() if name.startswith("RayLLMServer:")]
     assert (state["status"], model["status"]) == ("RUNNING", "HEALTHY")
