@@ -43,7 +43,7 @@ class RayLLMIngress(OpenAiIngress):  # type: ignore[misc]  # Ray is not installe
     async def __serve_build_asgi_app__(self) -> Any:
         """Return the application with our middlewares in front of Ray's."""
         app = self.app  # of the wrapper that Ray puts around an ingress class
-        app.add_middleware(CleanErrors)
         (model, *_) = (await self.models()).data  # the operator renders one model for each application
         app.add_middleware(CountedRequests, count=ReplicaMetrics(model.id).request)
+        app.add_middleware(CleanErrors)
         return app

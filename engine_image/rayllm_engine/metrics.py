@@ -76,7 +76,7 @@ METRICS = (
         "rayllm_failures_total",
         "counter",
         ("reason",),
-        "Failed starts and engines that died, by the reasons of the engine contract.",
+        "Failed starts, and health checks that found the engine dead, by the reasons of the engine contract.",
     ),
 )
 

@@ -1,4 +1,7 @@
-"""Counts requests by how they end: the outermost ASGI middleware on both paths."""
+"""Counts requests by how they end: an ASGI middleware for both paths.
+
+It stands inside CleanErrors, which turns an exception into a whole answer.
+"""
 
 from collections.abc import Callable
 from http import HTTPStatus

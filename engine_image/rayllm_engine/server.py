@@ -73,6 +73,7 @@ class RayLLMServer(LLMServer):  # type: ignore[misc]  # Ray is not installed whe
         self._model_id: str = config.model_id
         self._metrics = ReplicaMetrics(self._model_id)
         self._output = Output()
+        self._counts = False
         with reported(start_failure, self._output, self._metrics):
             await self._start(config)
 
@@ -121,10 +122,16 @@ class RayLLMServer(LLMServer):  # type: ignore[misc]  # Ray is not installed whe
             defaults={path: self._body_defaults[endpoint] for endpoint, path in GENERATING_PATHS.items()},
             refusals={} if self._settings.chat else {GENERATING_PATHS["chat"]: self._chat_refusal()},
         )
+        app.add_middleware(CountedRequests, count=self._count)
         app.add_middleware(CleanErrors)
         await self._warm_up_application(app)
-        app.add_middleware(CountedRequests, count=self._metrics.request)
+        self._counts = True
         return app
+
+    def _count(self, endpoint: str, outcome: str) -> None:
+        """Count a request of a client; the warm-up is none."""
+        if self._counts:
+            self._metrics.request(endpoint, outcome)
 
     async def _warm_up_application(self, app: Any) -> None:
         """Send the finished application its first requests, and let Serve and us still add to it."""
