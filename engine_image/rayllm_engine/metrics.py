@@ -82,13 +82,23 @@ METRICS = (
 
 
 class Progress(Protocol):
-    """How far a download is."""
+    """How far a download is; read only, so that a frozen dataclass fits."""
 
-    phase: str
-    bytes_done: int
-    bytes_total: int | None
-    bytes_per_second: float | None
-    remaining_seconds: float | None
+    @property
+    def bytes_done(self) -> int:
+        """Bytes that are here."""
+
+    @property
+    def bytes_total(self) -> int | None:
+        """Bytes of all files, if that is known."""
+
+    @property
+    def bytes_per_second(self) -> float | None:
+        """The speed, once it is known."""
+
+    @property
+    def remaining_seconds(self) -> float | None:
+        """How long the rest takes at this speed, if that is known."""
 
 
 @dataclass

@@ -24,7 +24,7 @@ class Recorded:
     inc = set  # noqa: A003
 
 
-@dataclass
+@dataclass(frozen=True)
 class HalfWay:
     """A download of which the store did not say how large it is."""
 
