@@ -21,7 +21,7 @@ from rayllm_operator.cli import supervisor
 from rayllm_operator.cli.inputs import read_inputs
 from rayllm_operator.cli.local_application import LocalApplication, llm_config, local_application
 from rayllm_operator.cli.local_ray import LocalRay, environment_without_ray, free_ports
-from rayllm_operator.render.serve_config import IMPORT_PATH
+from rayllm_operator.render.serve_config import RAY_BUILDER
 from tests.harness.local_stack import CHECKOUT, wait_until
 
 MODEL_FILE = Path(__file__).parent / "model.yaml"
@@ -29,14 +29,6 @@ MODEL_FILE = Path(__file__).parent / "model.yaml"
 ECHO_ENGINE = {"RAYLLM_VLLM_ENGINE_CLS": "rayllm_engine.echo.engine:EchoEngine"}
 """What puts the echo engine in vLLM's place, in Ray's default application as in ours."""
 
-DIRECT = {
-    "RAY_SERVE_ENABLE_HA_PROXY": "1",
-    "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
-    "RAY_SERVE_LLM_ENABLE_DIRECT_STREAMING": "1",
-}
-"""What switches a Ray to the direct path."""
-
-_INGRESS = ("ingress_cls_config", "ingress_deployment_config")
 _START_SECONDS = 300.0
 _CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
 
@@ -103,14 +95,8 @@ def ours(workshop: Workshop, *, echo: bool) -> Iterator[Peer]:
     """Run what the operator renders."""
     (port,) = free_ports(1)
     application = workshop.our_application(port)
-    config, environment = dict(application.serve_config), dict(application.environment)
-    arguments = config["applications"][0]["args"]
-    if any(key in arguments for key in _INGRESS):
-        # Rendered for the routed path: put it on the direct one.
-        for key in _INGRESS:
-            arguments.pop(key, None)
-        environment |= DIRECT
-    with _ray("ours", workshop, application, config, environment, echo=echo) as peer:
+    config = application.serve_config
+    with _ray("ours", workshop, application, config, application.environment, echo=echo) as peer:
         yield peer
 
 
@@ -124,7 +110,7 @@ def stock(workshop: Workshop, *, echo: bool) -> Iterator[Peer]:
     config = {
         "http_options": application.serve_config["http_options"],
         "applications": [
-            {"name": "llm", "route_prefix": "/", "import_path": IMPORT_PATH, "args": {"llm_configs": [model]}}
+            {"name": "llm", "route_prefix": "/", "import_path": RAY_BUILDER, "args": {"llm_configs": [model]}}
         ],
     }
     environment = {

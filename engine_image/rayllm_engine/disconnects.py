@@ -37,7 +37,12 @@ class EndsOnDisconnect:
         async def receive_or_disconnect() -> Message:
             return await _first_of(receive, cancelled)
 
-        request = asyncio.ensure_future(self._app(scope, receive_or_disconnect, send))
+        async def send_unless_gone(message: Message) -> None:
+            # vLLM answers a request that ended this way with `null`, which nobody is to take for an answer.
+            if not cancelled.is_set():
+                await send(message)
+
+        request = asyncio.ensure_future(self._app(scope, receive_or_disconnect, send_unless_gone))
         try:
             await asyncio.shield(request)
         except asyncio.CancelledError:

@@ -5,7 +5,8 @@ body came after its headers, as every OpenAI client sends it, once the client ha
 told, and a thread of HAProxy spins for as long as the engine goes on generating. Requests and token streams
 are far too small for splicing to save anything.
 
-Serve takes the program from the variable ``RAY_SERVE_HAPROXY_BINARY_PATH``, which the engine image sets to this one.
+Serve takes the program from the variable ``RAY_SERVE_HAPROXY_BINARY_PATH``, which the engine image sets to
+this one.
 """
 
 import os

@@ -10,7 +10,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from rayllm_engine.defaults import without_nulls
+from rayllm_engine.errors import CleanErrors
+from rayllm_engine.metrics import ReplicaMetrics
 from rayllm_engine.model_list import Card, model_card, model_list, one_model
+from rayllm_engine.outcomes import CountedRequests
 
 
 def _without_nulls(body: Any) -> Any:
@@ -46,6 +49,14 @@ class RayLLMIngress(OpenAiIngress):  # type: ignore[misc]  # Ray is not installe
         if client_fields.get("max_tokens") is None:
             body.model_fields_set.discard("max_tokens")
         return await super().completions(body, request)
+
+    async def __serve_build_asgi_app__(self) -> Any:
+        """Return the application with our middlewares in front of Ray's."""
+        app = self.app  # of the wrapper that Ray puts around an ingress class
+        (model_id, *_) = await self._cards()  # the operator renders one model for each application
+        app.add_middleware(CountedRequests, count=ReplicaMetrics(model_id).request)
+        app.add_middleware(CleanErrors)
+        return app
 
     async def _cards(self) -> dict[str, Card]:
         """Return the models' cards by id."""

@@ -7,6 +7,7 @@ application in the replica, which `__serve_build_asgi_app__` returns. The defaul
 
 import dataclasses
 import logging
+import multiprocessing
 import time
 from collections.abc import AsyncGenerator
 from typing import Any
@@ -19,26 +20,28 @@ from rayllm_engine import model_list
 from rayllm_engine.defaults import RequestDefaults, ignored_keys, resolve
 from rayllm_engine.direct import PublicEndpoints, not_found
 from rayllm_engine.disconnects import EndsOnDisconnect
+from rayllm_engine.errors import CleanErrors
+from rayllm_engine.failures import death_of, reported, start_failure
+from rayllm_engine.metrics import ReplicaMetrics
 from rayllm_engine.mirror.nodes import model_files
+from rayllm_engine.outcomes import CountedRequests
+from rayllm_engine.output import Output
 from rayllm_engine.requests import GENERATING_ENDPOINTS, request_fields, request_from
 from rayllm_engine.settings import SECTION, InvalidSettingsError, parse_settings
+from rayllm_engine.warm_up import (
+    PATHS,
+    WARM_UP,
+    Ask,
+    error_message,
+    through_application,
+    through_methods,
+    warm_up,
+)
 
 logger = logging.getLogger("ray.serve")
 
-GENERATING_PATHS = {"chat": "/v1/chat/completions", "completions": "/v1/completions"}
+GENERATING_PATHS = {endpoint: PATHS[endpoint] for endpoint in GENERATING_ENDPOINTS}
 """Where the endpoints that generate text are found."""
-
-WARM_UP: dict[str, dict[str, Any]] = {
-    "chat": {
-        "messages": [{"role": "user", "content": "Hello"}],
-        "max_tokens": 4,
-        "min_tokens": 0,
-        "ignore_eos": True,
-    },
-    "completions": {"prompt": "Hello", "max_tokens": 4, "min_tokens": 0, "ignore_eos": True},
-    "embeddings": {"input": "Hello"},
-}
-"""The request that warms each endpoint up: a few tokens, so that prefill and decoding have both run."""
 
 
 class RayLLMServer(LLMServer):  # type: ignore[misc]  # Ray is not installed where types are checked
@@ -52,26 +55,50 @@ class RayLLMServer(LLMServer):  # type: ignore[misc]  # Ray is not installed whe
 
         Raises
         ------
-        InvalidSettingsError
-            The section cannot be used.
+        EngineFailedError
+            The section cannot be used; Serve keeps the exception in the application's message.
         """
-        parse_settings(llm_config.experimental_configs)
+        with reported(start_failure):
+            parse_settings(llm_config.experimental_configs)
         options: dict[str, Any] = super().get_deployment_options(llm_config)
         return options
 
     async def start(self) -> None:
-        """Start the engine and generate once; only then does Ray count the replica as ready."""
+        """Start the engine and generate once; only then does Ray count the replica as ready.
+
+        Raises
+        ------
+        EngineFailedError
+            With the cause, which Serve keeps in the deployment's message.
+        """
         config = await self.llm_config()
         self._model_id: str = config.model_id
+        self._metrics = ReplicaMetrics(self._model_id)
+        self._output = Output()
+        self._counts = False
+        with reported(start_failure, self._output, self._metrics):
+            await self._start(config)
+
+    async def _start(self, config: Any) -> None:
         self._settings = parse_settings(config.experimental_configs)
         self._body_defaults: dict[str, RequestDefaults] = {}
         self._request_defaults: dict[str, RequestDefaults] = {}
+        self._metrics.enter("download")
         async with model_files(config, self._settings.mirror):
+            self._metrics.leave("download")
+            self._metrics.enter("engine")
             await super().start()
+        self._processes = multiprocessing.active_children()
+        self._metrics.leave("engine")
+        self._metrics.enter("warm_up")
+        self._warm_up_began = time.monotonic()
         await self._resolve_defaults()
-        began = time.monotonic()
-        await self._warm_up()
-        logger.info("warmed up %s in %.1f s", self._model_id, time.monotonic() - began)
+        await self._warm_up(through_methods(self))
+
+    async def check_health(self) -> None:
+        """Raise with the cause if the engine has died; Ray then replaces the replica."""
+        with reported(death_of(self._processes), self._output, self._metrics):
+            await super().check_health()
 
     async def chat(self, request: Any, raw_request_info: Any = None) -> AsyncGenerator[Any, None]:
         """Run a chat completion of the routed path."""
@@ -100,7 +127,28 @@ class RayLLMServer(LLMServer):  # type: ignore[misc]  # Ray is not installed whe
             refusals={} if self._settings.chat else {GENERATING_PATHS["chat"]: self._chat_refusal()},
         )
         app.add_middleware(EndsOnDisconnect)
+        app.add_middleware(CountedRequests, count=self._count)
+        app.add_middleware(CleanErrors)
+        await self._warm_up_application(app)
+        self._counts = True
         return app
+
+    def _count(self, endpoint: str, outcome: str) -> None:
+        """Count a request of a client; the warm-up is none."""
+        if self._counts:
+            self._metrics.request(endpoint, outcome)
+
+    async def _warm_up_application(self, app: Any) -> None:
+        """Send the finished application its first requests, and let Serve and us still add to it."""
+        with reported(start_failure, self._output, self._metrics):
+            await self._warm_up(through_application(app))
+        app.middleware_stack = None
+
+    async def _warm_up(self, ask: Ask) -> None:
+        """Generate; on the direct path once more, through the application."""
+        await warm_up(ask, self._model_id, chat=self._settings.chat)
+        self._metrics.leave("warm_up")
+        self._metrics.warmed_up(time.monotonic() - self._warm_up_began)
 
     def _chat_refusal(self) -> str:
         return (
@@ -134,37 +182,13 @@ class RayLLMServer(LLMServer):  # type: ignore[misc]  # Ray is not installed whe
         """
         echo = {"model": self._model_id, "prompt": list(token_ids), "echo": True, "max_tokens": 0}
         answers = [answer async for answer in await super().completions(request_from("completions", echo))]
-        refused = _error_message(answers[0])
+        refused = error_message(answers[0])
         if refused is not None:
             raise InvalidSettingsError(
                 f"{SECTION}.stopping_sequences: the tokenizer cannot decode {list(token_ids)!r}: {refused}"
             )
         text: str = answers[0].choices[0].text
         return text
-
-    async def _warm_up(self) -> None:
-        """Generate a few tokens, or embed a text where the model cannot generate.
-
-        A model may lack a chat template, so a chat request that is refused is only logged.
-
-        Raises
-        ------
-        RuntimeError
-            The model answers neither a completion nor an embedding.
-        """
-        refused = await self._try("completions")
-        if refused is None:
-            chat_refused = await self._try("chat") if self._settings.chat else None
-            if chat_refused is not None:
-                logger.warning("chat completions of %s do not work: %s", self._model_id, chat_refused)
-        elif await self._try("embeddings") is not None:
-            raise RuntimeError(f"the warm-up of {self._model_id!r} failed: {refused}")
-
-    async def _try(self, endpoint: str) -> str | None:
-        """Send the endpoint its warm-up request; return the engine's error message, None if it answered."""
-        request = request_from(endpoint, {"model": self._model_id, **WARM_UP[endpoint]})
-        answers = [answer async for answer in await getattr(self, endpoint)(request)]
-        return _error_message(answers[0])
 
 
 def _typed(endpoint: str, defaults: RequestDefaults) -> RequestDefaults:
@@ -184,12 +208,6 @@ def _typed(endpoint: str, defaults: RequestDefaults) -> RequestDefaults:
             f"{SECTION}.generate_kwargs.{key}: {first['msg']}, got {first['input']!r}"
         ) from error
     return dataclasses.replace(defaults, fields={name: getattr(request, name) for name in defaults.fields})
-
-
-def _error_message(answer: Any) -> str | None:
-    """Return the message of an error response, None for any other answer of the engine."""
-    error = getattr(answer, "error", None)
-    return None if error is None else str(error.message)
 
 
 async def _single(answer: Any) -> AsyncGenerator[Any, None]:

@@ -23,6 +23,7 @@ from rayllm_operator.plan.data_path import DataPath
 from rayllm_operator.plan.request_limits import RETRY_AFTER_SECONDS
 from rayllm_operator.render.ray_environment import RAY_ENVIRONMENT
 from rayllm_operator.render.serve_config import serve_application
+from tests.harness.data_paths import SCALING
 from tests.harness.local_stack import engine_python, make_model, wait_until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1800)]
@@ -36,11 +37,6 @@ SOON = 30.0
 QUEUE = 100
 """Requests that may wait for a replica which takes one at a time."""
 ENDLESS: dict[str, Any] = {"prompt": "x", "max_tokens": LONGEST - 16, "extra_body": {"ignore_eos": True}}
-SCALING: dict[DataPath, dict[str, Any]] = {
-    DataPath.DIRECT: {"min_replicas": 1},
-    DataPath.ROUTED: {"min_replicas": 0, "initial_replicas": 1, "downscale_delay_s": 3600.0},
-}
-"""What makes the operator choose each path."""
 
 
 @dataclass(frozen=True)

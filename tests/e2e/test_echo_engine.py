@@ -12,7 +12,10 @@ from rayllm_operator.api.configuration import DEFAULT_ENGINE
 from rayllm_operator.api.validation import parse_model
 from rayllm_operator.cli.local_ray import LocalRay, RayNode, environment_without_ray, free_ports
 from rayllm_operator.plan.application import application
-from rayllm_operator.render.serve_config import IMPORT_PATH
+from rayllm_operator.plan.data_path import DataPath
+from rayllm_operator.render.ray_environment import RAY_ENVIRONMENT
+from rayllm_operator.render.serve_config import of_one, serve_application
+from tests.harness.data_paths import SCALING
 from tests.harness.local_stack import engine_python, wait_until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
@@ -21,19 +24,17 @@ MODEL = "org/nowhere"
 """There are no files of it anywhere: the echo engine asks for none."""
 WORDS = "Twenty words would do, and twelve more are enough. ### End of it"
 DEPLOY_SECONDS = 300.0
-DIRECT = {
-    "RAY_SERVE_ENABLE_HA_PROXY": "1",
-    "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
-    "RAY_SERVE_LLM_ENABLE_DIRECT_STREAMING": "1",
-}
 ECHO = {"RAYLLM_VLLM_ENGINE_CLS": "rayllm_engine.echo.engine:EchoEngine"}
 
 
-def serve_config(port: int, *, direct: bool, **behaviour: Any) -> dict[str, Any]:
+def serve_config(port: int, path: DataPath, **behaviour: Any) -> dict[str, Any]:
     """Return what the operator renders for a registry file that asks for the echo engine by itself."""
     spec, findings = parse_model(
         {
-            "deployment_config": {"ray_actor_options": {"num_cpus": 0}},
+            "deployment_config": {
+                "autoscaling_config": SCALING[path],
+                "ray_actor_options": {"num_cpus": 0},
+            },
             "engine_config": {
                 "model_id": MODEL,
                 "max_total_tokens": 64,
@@ -45,18 +46,8 @@ def serve_config(port: int, *, direct: bool, **behaviour: Any) -> dict[str, Any]
     )
     assert spec is not None, findings
     rendered = application(spec, DEFAULT_ENGINE, restarted_at="")
-    arguments: dict[str, Any] = {"llm_configs": [dict(rendered.llm_config)]}
-    if not direct:
-        arguments["ingress_cls_config"] = {"ingress_cls": rendered.ingress_class}
-        arguments["ingress_deployment_config"] = dict(rendered.ingress_deployment)
-    served = {
-        "name": "llm",
-        "route_prefix": "/",
-        "import_path": IMPORT_PATH,
-        "args": arguments,
-        "deployments": [dict(deployment) for deployment in rendered.deployments],
-    }
-    return {"http_options": {"host": "127.0.0.1", "port": port}, "applications": [served]}
+    config = of_one(serve_application(rendered))
+    return {**config, "http_options": {"host": "127.0.0.1", "port": port}}
 
 
 def application_in(ray: LocalRay) -> dict[str, Any]:
@@ -81,15 +72,15 @@ def is_running(ray: LocalRay) -> bool | None:
 class Endpoint:
     """A Ray on one data path, to which models are deployed."""
 
-    def __init__(self, ray: LocalRay, port: int, *, direct: bool) -> None:
+    def __init__(self, ray: LocalRay, port: int, path: DataPath) -> None:
         self.ray = ray
         self._port = port
-        self._direct = direct
+        self._path = path
         self.client = OpenAI(base_url=f"http://127.0.0.1:{port}/v1", api_key="none", max_retries=0)
 
     def deploy(self, **behaviour: Any) -> None:
         """Deploy the model with an engine that behaves so."""
-        self.ray.deploy(serve_config(self._port, direct=self._direct, **behaviour))
+        self.ray.deploy(serve_config(self._port, self._path, **behaviour))
 
     def deploy_and_wait(self, **behaviour: Any) -> None:
         """Deploy the model and wait until it answers."""
@@ -103,13 +94,12 @@ class Endpoint:
         )
 
 
-@pytest.fixture(scope="module", params=["routed", "direct"])
+@pytest.fixture(scope="module", params=DataPath)
 def endpoint(request: pytest.FixtureRequest) -> Iterator[Endpoint]:
-    direct = request.param == "direct"
     (port,) = free_ports(1)
-    environment = environment_without_ray() | (DIRECT if direct else {})
+    environment = environment_without_ray() | RAY_ENVIRONMENT
     with LocalRay(str(engine_python()), RayNode(cpus=4), environment) as ray:
-        yield Endpoint(ray, port, direct=direct)
+        yield Endpoint(ray, port, request.param)
 
 
 @pytest.fixture

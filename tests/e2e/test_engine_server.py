@@ -22,6 +22,7 @@ from rayllm_operator.plan.application import application
 from rayllm_operator.plan.data_path import DataPath
 from rayllm_operator.render.ray_environment import RAY_ENVIRONMENT
 from rayllm_operator.render.serve_config import serve_application
+from tests.harness.data_paths import SCALING
 from tests.harness.local_stack import engine_python, make_model, wait_until
 from tests.harness.tiny_model import BEGIN
 
@@ -30,14 +31,6 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1800)]
 MODEL, PLAIN = "local/tiny-llama", "local/plain"
 DEPLOY_SECONDS = 900.0
 MAX_TOTAL_TOKENS = {MODEL: 256, PLAIN: 64}
-NEVER = 3600.0
-"""Seconds in which a model that may sleep does not."""
-SCALING: Mapping[DataPath, Mapping[str, Any]] = {
-    DataPath.DIRECT: {"min_replicas": 1},
-    DataPath.ROUTED: {"min_replicas": 0, "initial_replicas": 1, "downscale_delay_s": NEVER},
-}
-"""What makes the operator choose each path."""
-
 MESSAGES_AS_THEY_ARE = {
     "system": "{instruction}",
     "user": "{instruction}",

@@ -67,7 +67,10 @@ def _cache(plan: ModelPlan, group: WorkerGroup) -> Mounted:
         [{"name": "cache", "mountPath": CACHE_PATH}],
         [
             {"name": "HF_HOME", "value": f"{CACHE_PATH}/huggingface"},
+            # Compiled kernels. vLLM keeps most below its own root; torch and Triton have the rest elsewhere.
             {"name": "VLLM_CACHE_ROOT", "value": f"{CACHE_PATH}/vllm"},
+            {"name": "TORCHINDUCTOR_CACHE_DIR", "value": f"{CACHE_PATH}/torchinductor"},
+            {"name": "TRITON_CACHE_DIR", "value": f"{CACHE_PATH}/triton"},
         ],
     )
 

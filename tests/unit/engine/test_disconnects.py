@@ -19,18 +19,20 @@ async def no_message() -> Message:
     raise AssertionError("never reached")
 
 
-async def ignore(message: Message) -> None:
-    del message
+async def cancelled(application: Callable[[Scope, Receive, Send], Awaitable[None]]) -> list[Message]:
+    """Start a request, let it reach the application, cancel it as Serve does; return what was sent."""
+    sent: list[Message] = []
 
+    async def send(message: Message) -> None:
+        sent.append(message)
 
-async def cancelled(application: Callable[[Scope, Receive, Send], Awaitable[None]]) -> None:
-    """Start a request, let it reach the application, and cancel it as Serve does."""
-    task = asyncio.ensure_future(EndsOnDisconnect(application)(SCOPE, no_message, ignore))
+    task = asyncio.ensure_future(EndsOnDisconnect(application)(SCOPE, no_message, send))
     await asyncio.sleep(0)
     await asyncio.sleep(0)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await asyncio.wait_for(task, SECONDS)
+    return sent
 
 
 async def test_work_in_a_task_of_its_own_ends_with_the_client() -> None:
@@ -43,13 +45,14 @@ async def test_work_in_a_task_of_its_own_ends_with_the_client() -> None:
             ended.set()
             raise
 
-    async def like_vllm(_: Scope, receive: Receive, __: Send) -> None:
+    async def like_vllm(_: Scope, receive: Receive, send: Send) -> None:
         work, gone = asyncio.ensure_future(engine()), asyncio.ensure_future(receive())
         await asyncio.wait({work, gone}, return_when=asyncio.FIRST_COMPLETED)
         work.cancel()
+        await send({"type": "http.response.start", "status": 200, "headers": []})
         assert gone.result() == {"type": "http.disconnect"}
 
-    await cancelled(like_vllm)
+    assert await cancelled(like_vllm) == []
     await asyncio.wait_for(ended.wait(), SECONDS)
 
 

@@ -146,6 +146,17 @@ def test_two_models_share_a_node_and_their_pods_ask_for_their_part_of_it() -> No
     assert requests == {"cpu": "11", "memory": "45Gi", "nvidia.com/gpu": "1"}, "a quarter of the node"
 
 
+def test_weights_and_compiled_kernels_are_kept_on_the_pools_cache_volume() -> None:
+    workers = ray_service("mosaicml--mpt-7b-instruct", pool("a10"))["spec"]["rayClusterConfig"][
+        "workerGroupSpecs"
+    ]
+    container = workers[0]["template"]["spec"]["containers"][0]
+    (mount,) = [mount["mountPath"] for mount in container["volumeMounts"] if mount["name"] == "cache"]
+    places = {each["name"]: each.get("value", "") for each in container["env"]}
+    for name in ("HF_HOME", "VLLM_CACHE_ROOT", "TORCHINDUCTOR_CACHE_DIR", "TRITON_CACHE_DIR"):
+        assert places[name].startswith(f"{mount}/"), name
+
+
 def test_the_hugging_face_token_is_a_file_and_never_an_environment_variable() -> None:
     token = {"secretName": "hub", "key": "token"}
     manifest = ray_service("mosaicml--mpt-7b-instruct", pool("a10"), huggingFaceToken=token)

@@ -1,0 +1,121 @@
+"""Why replicas do not start: each cause is provoked from the real vLLM, transformers and torch, on CPU."""
+
+import http.server
+import json
+import subprocess
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rayllm_engine.causes import REASONS
+from rayllm_operator.cli.local_ray import environment_without_ray
+from tests.harness.local_stack import CHECKOUT, engine_python, make_model
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
+
+ONLINE = ("gated", "missing", "unauthorized")
+"""Cases that ask a Hub; all others are offline."""
+
+EXPECTED: dict[str, tuple[str, str, dict[str, Any]]] = {
+    "offline": ("HubUnreachable", "The replica is offline (HF_HUB_OFFLINE)", {}),
+    "gated": ("HubGated", "org/gated is gated, and the token has no access", {"model": "org/gated"}),
+    "missing": ("HubNotFound", "no model org/missing that this token, or nobody, may see", {"model": "org/missing"}),
+    "unauthorized": ("HubUnauthorized", "refused org/unauthorized: 401", {"model": "org/unauthorized"}),
+    "no directory": ("ModelFilesMissing", "There is no directory", {}),
+    "too long": ("ContextTooLong", "is 100000, and the model was made for 4096", {"max_model_len": 100_000, "longest": 4096}),
+    "architecture": ("UnsupportedModel", "architecture 'OwnForCausalLM'", {"architecture": "'OwnForCausalLM'"}),
+    "model type": ("UnsupportedModel", "type own", {"architecture": "own"}),
+    "own code": ("TrustRemoteCodeNeeded", "needs code of its own", {}),
+    "quantization": ("InvalidEngineArguments", "Unknown quantization method: own", {}),
+    "dtype": ("InvalidEngineArguments", "vLLM refuses engine_kwargs.dtype: Input should be", {"argument": "dtype"}),
+    "tensor parallel": ("InvalidEngineArguments", "(2) must be divisible by tensor parallel size (3)", {}),
+    "no weights": ("ModelFilesMissing", "holds no weights", {}),
+    "damaged weights": ("ModelFilesDamaged", "A file of weights cannot be read", {}),
+    "memory": ("NotEnoughMemory", "needs 3.81 GiB of KV cache; 1.0 GiB are left", {"needed_gib": 3.81, "available_gib": 1.0, "longest": 1_048_448}),
+    "compiler": ("CompilerMissing", "The image has no C++ compiler", {}),
+    "template path": ("InvalidChatTemplate", "The chat template none.jinja is a path", {"path": "none.jinja"}),
+    "template": ("InvalidChatTemplate", "Expected an expression", {}),
+}  # fmt: skip
+
+
+class Hub(http.server.BaseHTTPRequestHandler):
+    """The Hugging Face Hub's refusals: status and header as the real one sends them."""
+
+    REFUSALS = {"gated": (403, "GatedRepo"), "missing": (401, "RepoNotFound"), "unauthorized": (401, "")}  # noqa: RUF012
+
+    def do_HEAD(self) -> None:
+        """Refuse by the model's name."""
+        status, code = self.REFUSALS[self.path.split("/")[2]]
+        self.send_response(status)
+        if code:
+            self.send_header("X-Error-Code", code)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    do_GET = do_HEAD  # noqa: N815 (the library's names)
+
+    def log_message(self, *_: Any) -> None:
+        """Write no log."""
+
+
+@pytest.fixture(scope="module")
+def hub() -> Iterator[str]:
+    """Run a Hub that refuses everything."""
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Hub)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture(scope="module")
+def failures(tmp_path_factory: pytest.TempPathFactory, hub: str) -> dict[str, str]:
+    """Return the last line that each case raised."""
+    directory = tmp_path_factory.mktemp("failures")
+    make_model(directory / "tiny", engine_python())
+    start(directory, [name for name in EXPECTED if name not in ONLINE], HF_HUB_OFFLINE="1")
+    start(directory, ONLINE, HF_ENDPOINT=hub, HF_HOME=str(directory / "hub"), HF_HUB_OFFLINE="0")
+    lines = (directory / "failures").read_text().splitlines()
+    return dict(line.split("\t", 1) for line in lines)
+
+
+def start(directory: Path, names: Any, **environment: str) -> None:
+    """Start the cases one after the other, in one process of the engine's environment.
+
+    Its output goes to files, as Ray has it for a replica: there the engine's own cause is read.
+    """
+    environment |= {"VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_CACHE_ROOT": str(directory / "cache")}
+    environment |= {
+        "TORCHINDUCTOR_CACHE_DIR": str(directory / "cache"),
+        "PYTHONPATH": f"{CHECKOUT}/engine_image",
+    }
+    command = [str(engine_python()), "-m", "tests.e2e.check_failures", str(directory), *names]
+    with (directory / "out").open("wb") as out, (directory / "err").open("wb") as err:
+        done = subprocess.run(
+            command,
+            cwd=CHECKOUT,
+            env={**environment_without_ray(), **environment},
+            stdout=out,
+            stderr=err,
+            check=False,
+        )
+    assert done.returncode == 0, (directory / "err").read_text()[-3000:]
+
+
+@pytest.mark.parametrize("name", EXPECTED)
+def test_a_failed_start_says_its_cause_in_one_line(failures: dict[str, str], name: str) -> None:
+    reason, words, facts = EXPECTED[name]
+    assert failures[name].startswith("{"), failures[name]
+    line = json.loads(failures[name])
+    assert (line["rayllm_failure"], line["reason"]) == (1, reason), failures[name]
+    assert words in line["message"]
+    assert line["remedy"]
+    assert facts.items() <= line.items()
+    assert len(failures[name]) < 2000
+
+
+def test_the_reasons_are_on_the_closed_list() -> None:
+    assert {reason for reason, _, _ in EXPECTED.values()} <= set(REASONS)
