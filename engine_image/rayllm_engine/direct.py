@@ -82,7 +82,7 @@ def merge_into_body(body: bytes, defaults: RequestDefaults) -> bytes:
     """
     try:
         request = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):  # the latter from brackets within brackets, a thousand deep
         return body
     if not isinstance(request, dict):
         return body

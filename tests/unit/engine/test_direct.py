@@ -67,7 +67,7 @@ async def test_a_null_reaches_the_engine_as_an_absent_field() -> None:
     assert json.loads(body) == {"messages": [], "seed": 0, "stop": ["### End"], "temperature": 0.4}
 
 
-@pytest.mark.parametrize("body", [b"", b"{", b"[1]", b"\xff\xfe", b'"text"'])
+@pytest.mark.parametrize("body", [b"", b"{", b"[1]", b"\xff\xfe", b'"text"', b"[" * 100_000])
 async def test_a_body_that_is_no_json_object_passes_as_it_came(body: bytes) -> None:
     assert (await call(CHAT, [body]))[1] == body
 
