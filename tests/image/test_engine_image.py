@@ -24,6 +24,13 @@ TABLES = CHECKOUT / "operator" / "rayllm_operator" / "plan" / "engine_tables"
 MODEL = "local/tiny-llama"
 RAY_USER = 1000
 CPU_ENVIRONMENT = {"VLLM_CPU_KVCACHE_SPACE": "1", "HF_HUB_OFFLINE": "1", "TORCHDYNAMO_DISABLE": "1"}
+PORTS = (
+    "RAY_SERVE_FALLBACK_PROXY_HTTP_PORT",
+    "RAY_SERVE_FALLBACK_PROXY_GRPC_PORT",
+    "RAY_SERVE_HAPROXY_METRICS_PORT",
+    "RAY_SERVE_HAPROXY_STATS_PORT",
+)
+"""Fixed in a pod, which has an address of its own; a container in a chroot shares this machine's."""
 SECRET_FILES = (
     "/root/.netrc",
     "/root/.docker",
@@ -124,7 +131,7 @@ def test_it_holds_no_credentials_and_no_address_of_a_registry(
 ) -> None:
     builder, name = image
     inspected = subprocess.run(
-        [*builder, "inspect", "--type", "image", "--format", "{{json .OCIv1}}", name],
+        [*builder, "inspect", "--type", "image", "--format", "{{.Config}}", name],
         capture_output=True,
         text=True,
         check=True,
@@ -142,7 +149,7 @@ def test_a_container_of_it_serves_a_model(container: Container, tmp_path: Path) 
     container.copy(tmp_path / "tiny-llama", "/home/ray/tiny-llama")
     shutil.copy(CHECKOUT / "tests" / "image" / "serve_once.py", tmp_path)
     container.copy(tmp_path / "serve_once.py", "/home/ray/serve_once.py")
-    (port,) = free_ports(1)
+    port, *others = free_ports(5)
     rendered = serve_application(application(tiny_model(), DEFAULT_ENGINE, restarted_at=""))
     answer = container.run(
         "python",
@@ -151,6 +158,7 @@ def test_a_container_of_it_serves_a_model(container: Container, tmp_path: Path) 
         stdin=json.dumps(rendered),
         **RAY_ENVIRONMENT,
         **CPU_ENVIRONMENT,
+        **{name: str(number) for name, number in zip(PORTS, others, strict=True)},
     )
     assert json.loads(answer.splitlines()[-1]) == {"model": MODEL, "text": "Hello! I am the smallest Llama"}
 

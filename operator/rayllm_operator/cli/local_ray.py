@@ -93,7 +93,7 @@ class LocalRay:
         return self._start()
 
     def _start(self) -> None:
-        ports = free_ports(9)
+        ports = free_ports(11)
         self._dashboard = f"http://127.0.0.1:{ports[0]}"
         command = [sys.executable, "-P", supervisor.__file__, *self._command(ports)]
         with self._log.open("wb") as log:
@@ -230,6 +230,8 @@ class LocalRay:
             # Fixed for the whole machine unless told otherwise; used only where HAProxy is switched on.
             "RAY_SERVE_HAPROXY_METRICS_PORT": str(ports[7]),
             "RAY_SERVE_HAPROXY_STATS_PORT": str(ports[8]),
+            "RAY_SERVE_FALLBACK_PROXY_HTTP_PORT": str(ports[9]),
+            "RAY_SERVE_FALLBACK_PROXY_GRPC_PORT": str(ports[10]),
             "RAY_SERVE_HAPROXY_CONFIG_FILE_LOC": f"{haproxy}/haproxy.cfg",
             "RAY_SERVE_HAPROXY_SOCKET_PATH": f"{haproxy}/admin.sock",
             "RAY_SERVE_HAPROXY_SERVER_STATE_BASE": str(haproxy),
