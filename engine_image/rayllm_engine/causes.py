@@ -63,16 +63,17 @@ _RULES = (
         "ask for access on the model's page, and set cluster_config.huggingFaceToken to a token that has it",
     ),
     _Rule(
-        "HubUnauthorized",
-        r"(?P<status>401 Unauthorized|403 Forbidden)' for url '\S+?//[^/]+/(?P<model>\S+?)/resolve/",
-        "The Hugging Face Hub refused {model}: {status}",
-        "set cluster_config.huggingFaceToken to a valid token that may read it",
-    ),
-    _Rule(
         "HubNotFound",
         r"(?P<model>\S+) is not a local folder and is not a valid model identifier",
         "The Hugging Face Hub has no model {model} that this token, or nobody, may see",
         "check hf_model_id; for a private model set cluster_config.huggingFaceToken",
+    ),
+    # After HubNotFound: what a token may not see is a 401 as well.
+    _Rule(
+        "HubUnauthorized",
+        r"(?P<status>401 Unauthorized|403 Forbidden)' for url '\S+?//[^/]+/(?P<model>\S+?)/resolve/",
+        "The Hugging Face Hub refused {model}: {status}",
+        "set cluster_config.huggingFaceToken to a valid token that may read it",
     ),
     _Rule(
         "HubUnreachable",
@@ -179,7 +180,7 @@ _RULES = (
         "CompilerMissing",
         r"No working C\+\+ compiler found|Failed to find C compiler",
         "The image has no C++ compiler, and the engine compiles its kernels when it starts",
-        "use an engine image with g++, or set engine_kwargs.enforce_eager",
+        "use an engine image with g++ (CC and CXX name another compiler)",
     ),
     _Rule(
         "InvalidChatTemplate",

@@ -1,9 +1,9 @@
 """The ingress of the routed data path."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator
+from pydantic import WrapValidator
 from ray.serve.llm.ingress import OpenAiIngress
 from ray.serve.llm.openai_api_models import ChatCompletionRequest, CompletionRequest
 from starlette.requests import Request
@@ -16,11 +16,15 @@ from rayllm_engine.model_list import Card, model_card, model_list, one_model
 from rayllm_engine.outcomes import CountedRequests
 
 
-def _without_nulls(body: Any) -> Any:
-    return without_nulls(body) if isinstance(body, Mapping) else body
+def _validated(body: Any, validate: Callable[[Any], Any]) -> Any:
+    """Validate a body without its nulls; for a wrong shape vLLM's own validators raise TypeErrors."""
+    try:
+        return validate(without_nulls(body) if isinstance(body, Mapping) else body)
+    except TypeError as error:
+        raise ValueError(str(error)) from error
 
 
-NullIsAbsent = BeforeValidator(_without_nulls)
+NullIsAbsent = WrapValidator(_validated)
 """Takes the nulls out of a body before vLLM's types refuse them for some fields and obey them for others."""
 
 

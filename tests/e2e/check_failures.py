@@ -89,6 +89,7 @@ async def main(directory: Path, *names: str) -> None:
         if name == "compiler":
             os.environ["CXX"] = "/nonexistent/g++"
         line = await last_line(*cases(directory)[name]())
+        os.environ.pop("CXX", None)
         with (directory / "failures").open("a") as file:
             file.write(f"{name}\t{line}\n")
 

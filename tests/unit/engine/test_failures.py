@@ -92,6 +92,17 @@ def test_a_warning_about_another_cause_is_not_the_cause() -> None:
     assert start_failure(OTHER, warning + output("ValueError: x")).reason == "EngineStartFailed"
 
 
+def test_a_model_that_the_hub_does_not_show_is_not_found_although_it_answers_401() -> None:
+    error = OSError(
+        "org/m is not a local folder and is not a valid model identifier listed on 'https://hf.co'"
+    )
+    error.__cause__ = RuntimeError(
+        "Client error '401 Unauthorized' for url 'https://hf.co/org/m/resolve/main/x'"
+    )
+    assert start_failure(error, "").reason == "HubNotFound"
+    assert start_failure(error.__cause__, "").reason == "HubUnauthorized"
+
+
 def test_a_process_that_the_kernel_killed_is_named() -> None:
     killed = RuntimeError("Engine core initialization failed. Failed core proc(s): {'EngineCore': -9}")
     assert start_failure(killed, "").reason == "EngineKilled"
