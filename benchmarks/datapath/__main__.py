@@ -2,12 +2,14 @@
 
 import argparse
 import contextlib
+import signal
 import sys
 import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import FrameType
 
 from benchmarks.datapath.peers import Peer, Workshop, bare_echo
 from benchmarks.datapath.report import machine, report
@@ -33,6 +35,7 @@ class Options:
 def main() -> int:
     """Run the stages and print their reports; return 1 if a bar is missed or too few rounds count."""
     options = _options()
+    signal.signal(signal.SIGTERM, _leave)
     python = options.python or engine_python()
     good = True
     with tempfile.TemporaryDirectory() as directory, Progress() as progress:
@@ -76,6 +79,12 @@ def _idle(peer: Peer) -> str:
     time.sleep(_IDLE_SECONDS)
     cores = (peer.cpu_seconds() - before) / (time.monotonic() - began)
     return f"{peer.name} is up: {len(peer.processes())} processes, which use {cores:.2f} cores when idle"
+
+
+def _leave(number: int, frame: FrameType | None) -> None:
+    """Leave by way of the with blocks, which end every peer."""
+    del frame
+    sys.exit(128 + number)
 
 
 def _options() -> Options:

@@ -12,22 +12,17 @@ import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
+from benchmarks.datapath import configurations
 from rayllm_operator.cli import supervisor
-from rayllm_operator.cli.inputs import read_inputs
-from rayllm_operator.cli.local_application import LocalApplication, llm_config, local_application
+from rayllm_operator.cli.local_application import LocalApplication
 from rayllm_operator.cli.local_ray import LocalRay, environment_without_ray, free_ports
-from rayllm_operator.render.serve_config import RAY_BUILDER
 from tests.harness.local_stack import CHECKOUT, wait_until
-
-MODEL_FILE = Path(__file__).parent / "model.yaml"
-
-ECHO_ENGINE = {"RAYLLM_VLLM_ENGINE_CLS": "rayllm_engine.echo.engine:EchoEngine"}
-"""What puts the echo engine in vLLM's place, in Ray's default application as in ours."""
 
 _START_SECONDS = 300.0
 _CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
@@ -76,68 +71,36 @@ class Workshop:
     logs: Path
     models: Path
 
-    def our_application(self, port: int) -> LocalApplication:
-        """Return the application of the benchmark's model as the operator renders it."""
-        planned = read_inputs((str(MODEL_FILE),), (), None, "default").models[0].result
-        if planned.plan is None:
-            raise ValueError(f"{MODEL_FILE}: {planned.findings}")
-        return local_application(planned.plan, host="127.0.0.1", port=port, model_volume=str(self.models))
+    def application(self) -> LocalApplication:
+        """Return the model as the operator renders it, on a free port."""
+        return configurations.rendered(free_ports(1)[0], self.models)
 
     @property
     def model_id(self) -> str:
         """The id by which all peers serve the model."""
-        model_id: str = llm_config(self.our_application(0).serve_config)["model_loading_config"]["model_id"]
-        return model_id
+        return configurations.model_id(self.application())
 
 
-@contextlib.contextmanager
-def ours(workshop: Workshop, *, echo: bool) -> Iterator[Peer]:
+def ours(workshop: Workshop, *, echo: bool) -> AbstractContextManager[Peer]:
     """Run what the operator renders."""
-    (port,) = free_ports(1)
-    application = workshop.our_application(port)
-    config = application.serve_config
-    with _ray("ours", workshop, application, config, application.environment, echo=echo) as peer:
-        yield peer
+    return _ray("ours", workshop, configurations.ours(workshop.application()), echo=echo)
+
+
+def stock(workshop: Workshop, *, echo: bool) -> AbstractContextManager[Peer]:
+    """Run Ray's own application with Ray's defaults."""
+    return _ray("stock", workshop, configurations.stock(workshop.application()), echo=echo)
 
 
 @contextlib.contextmanager
-def stock(workshop: Workshop, *, echo: bool) -> Iterator[Peer]:
-    """Run Ray's own application with Ray's defaults, the engine's arguments being the same."""
-    (port,) = free_ports(1)
-    application = workshop.our_application(port)
-    kept = ("model_loading_config", "llm_engine", "engine_kwargs", "placement_group_config")
-    model = {key: value for key, value in llm_config(application.serve_config).items() if key in kept}
-    config = {
-        "http_options": application.serve_config["http_options"],
-        "applications": [
-            {"name": "llm", "route_prefix": "/", "import_path": RAY_BUILDER, "args": {"llm_configs": [model]}}
-        ],
-    }
-    environment = {
-        name: value for name, value in application.environment.items() if not name.startswith("RAY_SERVE_")
-    }
-    with _ray("stock", workshop, application, config, environment, echo=echo) as peer:
-        yield peer
-
-
-@contextlib.contextmanager
-def _ray(
-    name: str,
-    workshop: Workshop,
-    application: LocalApplication,
-    config: Mapping[str, Any],
-    environment: Mapping[str, str],
-    *,
-    echo: bool,
-) -> Iterator[Peer]:
-    variables = environment_without_ray() | dict(environment) | (ECHO_ENGINE if echo else {})
-    # Ray's default application counts a CPU for the ingress and one for the replica where ours counts none.
-    node = replace(application.node, cpus=application.node.cpus + 4)
-    with LocalRay(str(workshop.python), node, variables) as ray:
-        ray.deploy(config)
+def _ray(name: str, workshop: Workshop, peer: configurations.RayPeer, *, echo: bool) -> Iterator[Peer]:
+    environment = {**environment_without_ray(), **peer.environment}
+    environment |= configurations.ECHO_ENGINE if echo else {}
+    with LocalRay(str(workshop.python), peer.node, environment) as ray:
+        ray.deploy(peer.serve_config)
         wait_until(f"{name}: the application running", lambda: _is_running(ray), seconds=_START_SECONDS)
-        with _resumed_at_the_end(Peer(name, config["http_options"]["port"], ray.processes)) as peer:
-            yield peer
+        running = Peer(name, peer.serve_config["http_options"]["port"], ray.processes)
+        with _resumed_at_the_end(running):
+            yield running
 
 
 def _is_running(ray: LocalRay) -> bool | None:
@@ -150,46 +113,20 @@ def _is_running(ray: LocalRay) -> bool | None:
     return True if application.get("status") == "RUNNING" else None
 
 
-@contextlib.contextmanager
-def bare_vllm(workshop: Workshop) -> Iterator[Peer]:
-    """Run vLLM's own server with the same engine arguments."""
-    (port,) = free_ports(1)
-    application = workshop.our_application(port)
-    model = llm_config(application.serve_config)
-    names = model["model_loading_config"]
-    arguments = {
-        "model": names["model_source"],
-        "served-model-name": names["model_id"],
-        **model["engine_kwargs"],
-    }
-    options = [option for key, value in arguments.items() for option in _option(key, value)]
-    command = [
-        "-m",
-        "vllm.entrypoints.openai.api_server",
-        "--host",
-        "127.0.0.1",
-        "--port",
-        str(port),
-        *options,
-    ]
-    with _program("bare", workshop, command, port, application.environment) as peer:
-        yield peer
+def bare_vllm(workshop: Workshop) -> AbstractContextManager[Peer]:
+    """Run vLLM's own server."""
+    application = workshop.application()
+    port: int = application.serve_config["http_options"]["port"]
+    command = ["-m", "vllm.entrypoints.openai.api_server", "--host", "127.0.0.1", "--port", str(port)]
+    command += configurations.vllm_options(application)
+    return _program("bare", workshop, command, port, application.environment)
 
 
-@contextlib.contextmanager
-def bare_echo(workshop: Workshop) -> Iterator[Peer]:
+def bare_echo(workshop: Workshop) -> AbstractContextManager[Peer]:
     """Run the echo engine's application alone, under uvicorn."""
     (port,) = free_ports(1)
     command = ["-m", "rayllm_engine.echo.application", str(port), workshop.model_id]
-    with _program("bare", workshop, command, port, {}) as peer:
-        yield peer
-
-
-def _option(key: str, value: object) -> list[str]:
-    name = key.replace("_", "-")
-    if isinstance(value, bool):
-        return [f"--{name}" if value else f"--no-{name}"]
-    return [f"--{name}", str(value)]
+    return _program("bare", workshop, command, port, {})
 
 
 @contextlib.contextmanager

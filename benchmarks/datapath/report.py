@@ -12,8 +12,10 @@ from typing import Self
 from benchmarks.datapath.rounds import Round
 
 _VERSIONS = """
-from importlib.metadata import version
-print(", ".join(f"{name} {version(name)}" for name in ("ray", "vllm", "uvicorn")))
+from importlib.metadata import packages_distributions, version
+# By the import's name: builds of vLLM for CPUs are distributed under others.
+names = packages_distributions()
+print(", ".join(f"{name} {version(names[name][0])}" for name in ("ray", "vllm", "uvicorn")))
 """
 
 

@@ -142,7 +142,7 @@ def test_a_start_that_is_told_to_fail_says_why_in_serves_message(endpoint: Endpo
 
 
 def test_a_replica_that_crashes_is_replaced(endpoint: Endpoint) -> None:
-    endpoint.deploy_and_wait(crash_after=3)  # two requests are the warm-up's
+    endpoint.deploy_and_wait(crash_after=1)
     assert endpoint.chat().choices
     with pytest.raises(openai.APIError):
         endpoint.chat()

@@ -35,10 +35,10 @@ class EchoSettings(BaseModel):
     """How long each token takes."""
 
     crash_after: int | None = Field(default=None, ge=0)
-    """Requests after which the process ends without a word; those of the warm-up count."""
+    """Requests after which the next one ends the process without a word; the warm-up's do not count."""
 
     unhealthy_after: int | None = Field(default=None, ge=0)
-    """Requests after which the health check fails; those of the warm-up count."""
+    """Requests after which the health check fails; with 0 a replica never becomes ready."""
 
 
 def settings_from(environment: Mapping[str, str]) -> EchoSettings:
@@ -60,10 +60,14 @@ def settings_from(environment: Mapping[str, str]) -> EchoSettings:
 
 
 class Behaviour:
-    """One engine's settings, and the requests that it has taken so far."""
+    """One engine's settings, and the requests of clients that it has taken so far.
+
+    Requests count from the first health check on, which Serve makes when a replica has warmed up.
+    """
 
     def __init__(self, settings: EchoSettings) -> None:
         self._settings = settings
+        self._is_ready = False
         self._requests = 0
 
     async def start(self) -> None:
@@ -79,7 +83,9 @@ class Behaviour:
             raise EchoError(self._settings.start_failure)
 
     def take_request(self) -> None:
-        """Count a request, and end the process if it is one too many."""
+        """Count a request of a client, and end the process if it is one too many."""
+        if not self._is_ready:
+            return
         limit = self._settings.crash_after
         if limit is not None and self._requests >= limit:
             logger.error("the echo engine crashes: it has answered %d requests", self._requests)
@@ -99,6 +105,7 @@ class Behaviour:
         EchoError
             The engine has taken `unhealthy_after` requests.
         """
+        self._is_ready = True
         limit = self._settings.unhealthy_after
         if limit is not None and self._requests >= limit:
             raise EchoError(f"the echo engine is unhealthy after {self._requests} requests, as it was told")

@@ -25,6 +25,7 @@ async def test_a_start_fails_with_the_given_message() -> None:
 
 def test_the_health_check_fails_after_some_requests() -> None:
     behaviour = Behaviour(EchoSettings(unhealthy_after=2))
+    behaviour.check_health()
     behaviour.take_request()
     behaviour.check_health()
     behaviour.take_request()
@@ -32,9 +33,15 @@ def test_the_health_check_fails_after_some_requests() -> None:
         behaviour.check_health()
 
 
+def test_requests_of_the_warm_up_which_precede_the_first_health_check_do_not_count() -> None:
+    behaviour = Behaviour(EchoSettings(crash_after=0, unhealthy_after=1))
+    behaviour.take_request()
+    behaviour.check_health()
+
+
 def test_the_process_ends_with_the_request_that_is_one_too_many() -> None:
     program = "from rayllm_engine.echo.behaviour import Behaviour, EchoSettings\n"
-    program += "b = Behaviour(EchoSettings(crash_after=1))\n"
+    program += "b = Behaviour(EchoSettings(crash_after=1)); b.check_health()\n"
     program += "b.take_request(); print('answered', flush=True); b.take_request(); print('survived')"
     folder = Path(rayllm_engine.__file__).parents[1]
     done = subprocess.run(
