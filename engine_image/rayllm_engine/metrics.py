@@ -3,6 +3,7 @@
 Ray puts `ray_` before each name, and Ray Serve adds the labels `application`, `deployment` and `replica`.
 """
 
+import asyncio
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,6 +11,9 @@ from typing import Any, Literal, Protocol
 
 PHASES = ("download", "engine", "warm_up")
 """The phases of a start, in their order."""
+
+REFRESH_SECONDS = 5.0
+"""How often gauges are recorded again; Ray reports every 10 s."""
 
 OUTCOMES = ("ok", "client_error", "server_error", "cancelled", "rejected")
 """How a request can end."""
@@ -115,6 +119,8 @@ class ReplicaMetrics:
 
     model_id: str
     instruments: Mapping[str, Any] = field(default_factory=lambda: instruments())  # noqa: PLW0108 (it is defined below)
+    _gauges: dict[tuple[str, str], tuple[float, dict[str, str]]] = field(default_factory=dict)
+    """The last value of each gauge, with its labels."""
 
     def enter(self, phase: str) -> None:
         """Record that a phase of the start begins."""
@@ -148,8 +154,21 @@ class ReplicaMetrics:
         """Count a failure of the engine."""
         self._count("rayllm_failures_total", reason=reason)
 
+    async def keep(self) -> None:
+        """Record the gauges again and again: Ray 2.60 forgets a gauge that is not set for some intervals."""
+        while True:
+            await asyncio.sleep(REFRESH_SECONDS)
+            self.refresh()
+
+    def refresh(self) -> None:
+        """Record the last value of every gauge once more."""
+        for (name, _), (value, labels) in self._gauges.items():
+            self.instruments[name].set(value, labels)
+
     def _set(self, name: str, value: float, **labels: str) -> None:
-        self.instruments[name].set(value, {"model_id": self.model_id, **labels})
+        tags = {"model_id": self.model_id, **labels}
+        self._gauges[name, labels.get("phase", "")] = (value, tags)
+        self.instruments[name].set(value, tags)
 
     def _count(self, name: str, **labels: str) -> None:
         self.instruments[name].inc(1, {"model_id": self.model_id, **labels})

@@ -5,6 +5,7 @@ ingress sends typed requests to `chat` and `completions`; on the direct path HAP
 application in the replica, which `__serve_build_asgi_app__` returns. The defaults are merged on both.
 """
 
+import asyncio
 import dataclasses
 import logging
 import multiprocessing
@@ -74,6 +75,7 @@ class RayLLMServer(LLMServer):  # type: ignore[misc]  # Ray is not installed whe
         config = await self.llm_config()
         self._model_id: str = config.model_id
         self._metrics = ReplicaMetrics(self._model_id)
+        self._gauges = asyncio.create_task(self._metrics.keep())
         self._output = Output()
         self._counts = False
         with reported(start_failure, self._output, self._metrics):

@@ -68,6 +68,8 @@ class Life:
     """What Serve said of it as soon as it ran."""
     first: list[Answer]
     """The first chat completions after the replica became ready."""
+    engine_seconds: list[dict[str, float]]
+    """How long engine and warm-up of the first replica took, by its name."""
 
     def post(self, path: str, body: Any, *, seconds: float = 120) -> Answer:
         """Send a body, and return the answer whatever it is."""
@@ -145,11 +147,13 @@ def life(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     application["args"]["llm_configs"][0]["engine_kwargs"]["enforce_eager"] = False
     (port,) = free_ports(1)
     with LocalRay(str(engine_python()), RayNode(cpus=4), environment) as ray:
-        life = Life(ray, f"http://127.0.0.1:{port}", mark, request.param, application, {}, [])
+        life = Life(ray, f"http://127.0.0.1:{port}", mark, request.param, application, {}, [], [])
         life.deploy(application)
         wait_until("the model being served", lambda: is_running(life), seconds=START_SECONDS)
         life.state |= life.application()
         life.first += [life.chat() for _ in range(ROUNDS)]
+        took = wait_until("the metrics of the start", lambda: engine_seconds(life) or None, seconds=60)
+        life.engine_seconds.append(took)
         yield life
 
 
@@ -166,16 +170,21 @@ def found(life: Life, name: str) -> list[tuple[dict[str, str], float]] | None:
     return life.samples(name) or None
 
 
-def ratio(answers: list[Answer]) -> float:
-    """Return how much longer the first answer took than the later ones, by their median."""
+SLACK_SECONDS = 0.1
+"""What a busy machine may add to an answer of some 30 ms; an engine that was not warm adds seconds."""
+
+
+def as_warm_as_later_ones(answers: list[Answer]) -> bool:
+    """Return whether the first answer took at most 1.5 times what the later ones took, by their median."""
     first, *later = [answer.seconds for answer in answers]
-    return first / statistics.median(later)
+    typical = statistics.median(later)
+    print(f"first / later: {first / typical:.2f}", [round(each.seconds, 3) for each in answers])  # noqa: T201
+    return first <= max(1.5 * typical, typical + SLACK_SECONDS)
 
 
 def test_the_first_request_finds_everything_warm(life: Life) -> None:
     assert [answer.status for answer in life.first] == [200] * ROUNDS, life.first
-    print(f"first / later: {ratio(life.first):.2f}", [round(each.seconds, 3) for each in life.first])  # noqa: T201
-    assert ratio(life.first) <= 1.5
+    assert as_warm_as_later_ones(life.first)
 
 
 def test_serves_rest_api_proves_what_serves(life: Life) -> None:
@@ -295,16 +304,21 @@ def test_a_dead_engine_is_noticed_and_reported_with_its_cause(life: Life) -> Non
 def test_the_replacement_is_warm_too_and_its_engine_starts_from_the_caches_of_the_first(life: Life) -> None:
     later = [life.chat() for _ in range(ROUNDS)]
     assert [answer.status for answer in later] == [200] * ROUNDS
-    seconds = wait_until("the metrics of both replicas", lambda: engine_seconds(life), seconds=60)
-    print("engine and warm-up of the first and second replica:", seconds)  # noqa: T201
-    assert seconds[1] < 0.8 * seconds[0]
+    assert as_warm_as_later_ones(later)
+    (first,) = life.engine_seconds
+
+    def second() -> float | None:
+        return next((took for replica, took in engine_seconds(life).items() if replica not in first), None)
+
+    seconds = wait_until("the metrics of the second replica", second, seconds=60)
+    print("engine and warm-up of the first and second replica:", *first.values(), seconds)  # noqa: T201
+    assert seconds < 0.8 * next(iter(first.values()))
 
 
-def engine_seconds(life: Life) -> list[float] | None:
-    """Return how long engine and warm-up took, of the first replica and of the second."""
+def engine_seconds(life: Life) -> dict[str, float]:
+    """Return how long engine and warm-up took, by replica."""
     started = life.samples("ray_rayllm_startup_phase_started_timestamp_seconds")
     ended = life.samples("ray_rayllm_startup_phase_ended_timestamp_seconds")
     began = {labels["replica"]: value for labels, value in started if labels["phase"] == "engine"}
     done = {labels["replica"]: value for labels, value in ended if labels["phase"] == "warm_up"}
-    both = sorted(began.keys() & done.keys(), key=began.__getitem__)
-    return [done[replica] - began[replica] for replica in both] if len(both) == 2 else None
+    return {replica: done[replica] - began[replica] for replica in began.keys() & done.keys()}

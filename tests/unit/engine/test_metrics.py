@@ -55,6 +55,22 @@ def test_everything_that_is_recorded_is_declared_with_its_labels() -> None:
     assert all(each.values for each in instruments.values())
 
 
+def test_gauges_are_recorded_again_with_their_last_values_and_counters_are_not() -> None:
+    metrics, instruments = recorded()
+    metrics.enter("download")
+    metrics.enter("engine")
+    metrics.warmed_up(1.0)
+    metrics.warmed_up(1.5)
+    metrics.request("/v1/completions", "ok")
+    before = {name: len(each.values) for name, each in instruments.items()}
+    metrics.refresh()
+    after = {name: each.values[before[name] :] for name, each in instruments.items()}
+    started = after["rayllm_startup_phase_started_timestamp_seconds"]
+    assert [labels["phase"] for _, labels in started] == ["download", "engine"]
+    assert [value for value, _ in after["rayllm_warm_up_seconds"]] == [1.5]
+    assert after["rayllm_requests_total"] == []
+
+
 def test_what_a_download_does_not_know_yet_is_absent() -> None:
     metrics, instruments = recorded()
     metrics.download(HalfWay())
