@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from rayllm_engine.mirror.checksums import Checksum
+from rayllm_engine.mirror.checksums import Block, Checksum
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,1 @@
+"""What the project measures of itself, next to its peers and in the same run."""
