@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .PHONY: help setup engine control-plane node-parts demo demo-check demo-down test test-fast test-unit test-integration \
-	test-e2e test-long engine-table lint format generate lock clean
+	test-e2e test-long engine-table bench-mirror lint format generate lock clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -63,6 +63,10 @@ test-e2e: setup engine control-plane $(if $(KUBERAY_OPERATOR),node-parts) ## Tes
 test-long: setup engine control-plane ## Property tests with 10,000 cases each: for the night
 	$(BIN)/pytest --hypothesis-profile=nightly --timeout=7200 -m "hypothesis or property" \
 		tests/unit tests/integration tests/e2e
+
+bench-mirror: setup engine ## Downloads of 2 GiB: ours beside Ray's, s5cmd, obstore and pyarrow (10 GiB of memory, 6 min)
+	@$(BIN)/python -m benchmarks.mirror --engine-python "$$(tests/harness/engine_env)" \
+		--peers-python "$$(benchmarks/mirror/peers_env)"
 
 lint: setup ## Style, types and layers
 	$(BIN)/ruff check

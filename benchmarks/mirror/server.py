@@ -1,8 +1,9 @@
 """A small S3 server for measurements: sendfile from a directory, so that it is never what a client waits for.
 
-``python -m benchmarks.mirror.server DIRECTORY LATENCY_SECONDS`` prints its port. It speaks what downloads need:
-ListObjectsV2 (one page), HeadObject and GetObject with ranges and If-Match. Signatures are not checked.
-ETags and checksums are those that the real store would give, read from the directory's ``manifest.json``.
+``python -m benchmarks.mirror.server DIRECTORY LATENCY_SECONDS`` prints its port. It speaks what downloads
+need: ListObjectsV2 (one page), HeadObject and GetObject with ranges and If-Match. Signatures are not
+checked. ETags and checksums are those that the real store would give, read from the directory's
+``manifest.json``.
 """
 
 import contextlib

@@ -11,7 +11,7 @@ import logging
 import os
 import re
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -111,8 +111,8 @@ class ModelCache:
         for each in objects:  # another machine may have taken the folder over from one that stood still
             if _size(snapshot / each.path) != each.size:
                 raise MirrorError(
-                    f"{snapshot / each.path}: was removed or replaced while the snapshot was made; the next start"
-                    " makes it again"
+                    f"{snapshot / each.path}: was removed or replaced while the snapshot was made; the next"
+                    " start makes it again"
                 )
         reference = self._folder / "refs" / "main"
         reference.parent.mkdir(parents=True, exist_ok=True)

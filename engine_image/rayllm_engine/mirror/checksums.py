@@ -1,7 +1,7 @@
 """Checksums that object stores give, computed anew from the bytes that arrive.
 
-The CRCs are computed by awscrt, Amazon's own library: 50 GiB/s on one core, where hashlib's MD5 does 0.7. It also
-combines the CRCs of ranges into that of the whole, so ranges can arrive in any order.
+The CRCs are computed by awscrt, Amazon's own library: 50 GiB/s on one core, where hashlib's MD5 does 0.7.
+It also combines the CRCs of ranges into that of the whole, so ranges can arrive in any order.
 """
 
 import base64
@@ -104,13 +104,13 @@ class Scheme:
     """Bytes of each part but the last, where it is a checksum of the parts' checksums; None: of the whole."""
 
     def range_size(self, wanted: int) -> int:
-        """Return how many bytes ranges should have: about as wanted, and whole parts where parts are smaller."""
+        """Return how many bytes ranges should have: about as wanted, and whole parts if those are smaller."""
         if self.part_size is None or self.part_size > wanted:
             return wanted
         return wanted - wanted % self.part_size
 
     def streams(self, range_size: int) -> bool:
-        """Return whether the checksum follows from digests of ranges of this size; otherwise the file is read."""
+        """Return whether the checksum follows from digests of ranges of this size; else the file is read."""
         if self.part_size is None:
             return self.algorithm in _CRCS
         return range_size % self.part_size == 0
@@ -119,7 +119,11 @@ class Scheme:
         """Return a digest of one range, to be joined with the others."""
         if not self.streams(range_size):
             return _Nothing()
-        return _start(self.algorithm) if self.part_size is None else _RunningParts(self.algorithm, self.part_size)
+        return (
+            _start(self.algorithm)
+            if self.part_size is None
+            else _RunningParts(self.algorithm, self.part_size)
+        )
 
     def joined(self, ranges: Sequence[tuple[int, bytes]]) -> bytes:
         """Return the checksum of an object from its ranges' sizes and digests, in their order."""

@@ -29,6 +29,6 @@ def check_free(directory: Path, needed: int, what: str) -> None:
     free = shutil.disk_usage(there).free
     if needed > free:
         raise MirrorError(
-            f"{what}: needs {needed / _GIGABYTE:.2f} GB of disk, and {directory} has {free / _GIGABYTE:.2f} GB free;"
-            " delete what is not needed there, or give the cache a larger volume"
+            f"{what}: needs {needed / _GIGABYTE:.2f} GB of disk, and {directory} has"
+            f" {free / _GIGABYTE:.2f} GB free; delete what is not needed there, or give the cache more"
         )

@@ -1,7 +1,8 @@
 """A mirror's model and extra files, on the machine that this runs on.
 
-``python -m rayllm_engine.mirror.fetch SETTINGS [--verify]`` does the same by hand, with the `mirror` of an LLMConfig
-as JSON: to see why a download fails, to fill a cache ahead of time, or to look for files that a disk has damaged.
+``python -m rayllm_engine.mirror.fetch SETTINGS [--verify]`` does the same by hand, with the `mirror` of an
+LLMConfig as JSON: to see why a download fails, to fill a cache ahead of time, or to look for files that a
+disk has damaged.
 """
 
 import logging
@@ -120,7 +121,11 @@ def _revision(store: Store, found: Sequence[StoredObject]) -> str:
         )
         return NO_HASH
     try:
-        content = b"".join(map(bytes, store.read(stored, 0, min(stored.size, _LONGEST_HASH)))) if stored.size else b""
+        content = (
+            b"".join(map(bytes, store.read(stored, 0, min(stored.size, _LONGEST_HASH))))
+            if stored.size
+            else b""
+        )
     except TransientError as error:
         raise MirrorError(
             f"{store.address(_HASH_OBJECT)}: {error}; check the network and the store"
@@ -128,9 +133,7 @@ def _revision(store: Store, found: Sequence[StoredObject]) -> str:
     return content.decode(errors="replace").strip()
 
 
-def _fetch_extra(
-    mirror: MirrorSettings, extra: ExtraFilesSettings, store: Store, sink: Sink | None
-) -> None:
+def _fetch_extra(mirror: MirrorSettings, extra: ExtraFilesSettings, store: Store, sink: Sink | None) -> None:
     """Download a folder into a directory; a file with the object's size and time is there already."""
     destination = Path(os.path.expandvars(extra.destination)).expanduser().absolute()
     if "$" in str(destination):

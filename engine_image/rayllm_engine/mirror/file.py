@@ -46,7 +46,7 @@ class Download:
         """Bytes of the disk that an unfinished download of it holds already."""
         try:
             return min(self.partial.stat().st_blocks * 512, self.stored.size)
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return 0
 
 
@@ -168,8 +168,8 @@ class PartialFile:
             with contextlib.suppress(FileNotFoundError):
                 partial.unlink()
             raise MirrorError(
-                f"{self._address}: what was downloaded does not have the {scheme.algorithm} {where}; it is thrown"
-                " away; start again and, if it stays so, upload the object anew"
+                f"{self._address}: what was downloaded does not have the {scheme.algorithm} {where}; it is"
+                " thrown away; start again and, if it stays so, upload the object anew"
             )
         return expected
 

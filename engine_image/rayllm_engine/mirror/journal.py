@@ -1,7 +1,7 @@
-"""Which ranges of an unfinished file are there, written beside it, so that a killed download goes on with the rest.
+"""Which ranges of an unfinished file are there, so that a killed download goes on with the rest.
 
-A line is believed only once its range was read from disk again and has the digest that the line gives: after a
-crash of the machine the line may have reached the disk and the range not.
+A line is believed only once its range was read from disk again and has the digest that the line gives:
+after a crash of the machine the line may have reached the disk and the range not.
 """
 
 import contextlib
@@ -52,14 +52,15 @@ class Journal:
 
     def discard(self) -> None:
         """Forget all ranges."""
-        with contextlib.suppress(FileNotFoundError):
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
             self._path.unlink()
 
     def _read(self) -> dict[Range, bytes]:
         found: dict[Range, bytes] = {}
         if not self._partial.exists() or not self._path.exists():
             return found
-        header, *lines = self._path.read_text(errors="replace").split("\n")[:-1] or [""]  # a cut last line is no line
+        lines = self._path.read_text(errors="replace").split("\n")[:-1]  # a line that was cut is not one
+        header, *lines = lines or [""]
         if header == self._header:
             for line in lines:
                 with contextlib.suppress(ValueError):

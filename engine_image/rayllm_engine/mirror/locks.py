@@ -1,11 +1,11 @@
 """One process at a time in a model's folder: on one machine, and on the machines that share a volume.
 
-Two locks, one inside the other. A lock of the kernel (flock) holds among the processes of one machine, and ends
-with the process that holds it, however that dies. Whether it holds between machines depends on the file system
-(NFS mounted with ``nolock`` or ``local_lock``, FUSE, object stores mounted as files), so a lease file holds there: its
-owner writes it anew every few seconds, and one that is not written anew is taken over. Nothing wrong comes of a
-lease that is taken from a machine which only stood still: the two then download into files of their own, and each
-renames what it has verified.
+Two locks, one inside the other. A lock of the kernel (flock) holds among the processes of one machine, and
+ends with the process that holds it, however that dies. Whether it holds between machines depends on the
+file system (NFS mounted with ``nolock`` or ``local_lock``, FUSE, object stores mounted as files), so a
+lease file holds there: its owner writes it anew every few seconds, and one that is not written anew is
+taken over. Nothing wrong comes of a lease that is taken from a machine which only stood still: the two then
+download into files of their own, and each renames what it has verified.
 """
 
 import contextlib
@@ -76,7 +76,7 @@ def _flock(descriptor: int, path: Path) -> bool:
 
 
 class _Lease:
-    """A file that says who is in the folder; each sign of life replaces it, so readers never see half of one."""
+    """A file that says who is in the folder; each sign of life replaces it as a whole."""
 
     def __init__(self, path: Path, machine: str) -> None:
         self._path, self._machine = path, machine
@@ -114,7 +114,9 @@ class _Lease:
     def _beat(self) -> None:
         while not self._released.wait(BEAT_SECONDS):
             if not self._owns():
-                logger.warning("%s: another machine took the lease over while this one stood still", self._path)
+                logger.warning(
+                    "%s: another machine took the lease over while this one stood still", self._path
+                )
                 return
             try:
                 self._write()

@@ -158,10 +158,10 @@ class S3Store:
             raise self._refusal(error, stored.path) from error
 
     def checksum(self, stored: StoredObject) -> Checksum | None:
-        """Return a checksum that the store computed, or else the MD5 that an ETag is where nothing encrypts it.
+        """Return a checksum that the store has, or else the MD5 that an ETag is where nothing encrypts it.
 
-        Of an upload in parts either may be a checksum of the parts' checksums; the size of the parts is asked for.
-        Source: Amazon S3 user guide, "Checking object integrity".
+        Of an upload in parts either may be a checksum of the parts' checksums; the size of the parts is
+        asked for. Source: Amazon S3 user guide, "Checking object integrity".
         """
         head = self._head(stored.path, ChecksumMode="ENABLED")
         for name in _CHECKSUMS:
@@ -180,7 +180,7 @@ class S3Store:
         return Checksum(Scheme("md5", part_size), bytes.fromhex(match[1]))
 
     def _part_size(self, stored: StoredObject, parts: str) -> int | None:
-        """Return the size that all parts but the last have, None where they differ or their number is unknown."""
+        """Return the size that all parts but the last have, None where they differ."""
         if not parts.isdigit() or int(parts) < 1:
             return None
         first = int(self._head(stored.path, PartNumber=1)["ContentLength"])
@@ -215,15 +215,15 @@ class S3Store:
 def _unbuffered(body: Any) -> Any:
     """Return what reads an answer's body into a buffer of ours.
 
-    The public readinto of botocore and urllib3 reads into a buffer of its own and copies. The response of http.client
-    below them reads from the socket into ours: 1.3 times as fast, and with a third of the memory. Where a later
-    version hides it, theirs is used.
+    The public readinto of botocore and urllib3 reads into a buffer of its own and copies. The response of
+    http.client below them reads from the socket into ours: 1.3 times as fast, and with a third of the
+    memory. Where a later version hides it, theirs is used.
     """
     return getattr(getattr(body, "_raw_stream", None), "_fp", None) or body
 
 
 def _release(body: Any) -> None:
-    """Give the connection of a body that was read to its end back to the pool, which urllib3 did not see end."""
+    """Give back to the pool the connection of a body of which urllib3 did not see the end."""
     response = getattr(body, "_raw_stream", None)
     if response is not None:
         response.release_conn()

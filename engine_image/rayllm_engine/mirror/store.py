@@ -38,8 +38,11 @@ class Store(Protocol):
         """List the folder with all below it."""
         ...
 
-    def read(self, stored: StoredObject, start: int, end: int) -> Iterator[bytes]:
-        """Read the bytes from start up to, not including, end, of exactly this version of the object."""
+    def read(self, stored: StoredObject, start: int, end: int) -> Iterator[Block]:
+        """Read the bytes from start up to, not including, end, of exactly this version of the object.
+
+        A block holds its bytes only until the next one is asked for.
+        """
         ...
 
     def checksum(self, stored: StoredObject) -> Checksum | None:

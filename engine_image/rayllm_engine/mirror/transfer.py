@@ -1,8 +1,8 @@
 """Downloads objects to files: many ranges at a time, each file under another name until it is right.
 
-A file is right when it has the object's size and the checksum that the store gives. The checksum is made of the
-ranges' digests while they stream in, where that is possible. Memory: a block of four mebibytes (S3) or a range of
-eight (Google Cloud Storage) for each connection, whatever the size of the files.
+A file is right when it has the object's size and the checksum that the store gives. The checksum is made of
+the ranges' digests while they stream in, where that is possible. Memory: a block of four mebibytes (S3) or
+a range of eight (Google Cloud Storage) for each connection, whatever the size of the files.
 """
 
 import logging

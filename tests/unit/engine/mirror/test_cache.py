@@ -32,7 +32,8 @@ def seen_in(snapshot: Snapshot) -> dict[str, bytes]:
 
 
 def blobs(hub: Path) -> list[bytes]:
-    return sorted(path.read_bytes() for path in (hub / "models--org--model" / "blobs").iterdir())
+    found = (hub / "models--org--model" / "blobs").iterdir()
+    return sorted(path.read_bytes() for path in found if path.suffix != ".checksum")
 
 
 def test_a_snapshot_is_where_hugging_face_looks_for_it(tmp_path: Path) -> None:
@@ -102,6 +103,25 @@ def test_a_hash_that_cannot_name_a_directory_is_refused(tmp_path: Path, revision
 
 def test_the_fingerprint_of_what_is_not_there_is_empty(tmp_path: Path) -> None:
     assert fingerprint(tmp_path / "none") == ""
+
+
+def test_damage_that_left_the_size_is_found_by_the_recorded_checksum(tmp_path: Path) -> None:
+    snapshot, _ = fill(tmp_path, FIRST)
+    weights = (Path(snapshot.path) / "weights").resolve()
+    weights.write_bytes(b"FIRST")
+    assert ModelCache(tmp_path, "org/model").discard_damaged() == [weights.name]
+    repaired, shelf = fill(tmp_path, FIRST)
+    assert [path for path, _, _ in shelf.reads] == ["weights"]
+    assert seen_in(repaired) == FIRST
+    assert ModelCache(tmp_path, "org/model").discard_damaged() == []
+
+
+def test_no_records_or_leftovers_outlive_their_blobs(tmp_path: Path) -> None:
+    fill(tmp_path, FIRST)
+    folder = tmp_path / "models--org--model" / "blobs"
+    (folder / f"{'0' * 40}-5.another.incomplete.ranges").touch()
+    fill(tmp_path, {"config.json": b"{}"})
+    assert sorted(path.suffix for path in folder.iterdir()) == ["", ".checksum"]
 
 
 HOLD = """
