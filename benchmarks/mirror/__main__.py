@@ -1,7 +1,8 @@
 """Compares downloads of 2 GiB: ``python -m benchmarks.mirror`` (`make bench-mirror`) prints Markdown.
 
-All clients download in each round, one after another, from one server and into memory (/dev/shm), so a machine
-that slows down slows all of them. The first round warms up, is not measured, and compares every byte.
+All clients download in each round, one after another, from one server and into memory (/dev/shm), so a
+machine that slows down slows all of them. The first round warms up, is not measured, and compares every
+byte.
 """
 
 import argparse
@@ -95,7 +96,7 @@ class Bench:
 
 
 def _path() -> str:
-    """Return where programs find the benchmark and this checkout's engine code; what the caller has goes on."""
+    """Return where programs find the benchmark and this checkout's engine code."""
     return os.pathsep.join(
         filter(None, (str(ROOT), str(ROOT / "engine_image"), os.environ.get("PYTHONPATH")))
     )

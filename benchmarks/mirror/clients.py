@@ -27,7 +27,7 @@ Run = Callable[[], None]
 
 
 def floor(endpoint: str, target: Path) -> Run:
-    """Download over bare sockets, two ranges of each file: what HTTP on this machine can give, nothing checked."""
+    """Download over bare sockets, two ranges of each file: what HTTP here can give, nothing checked."""
     host, port = endpoint.removeprefix("http://").split(":")
 
     def fetch(name: str, file: int, start: int, end: int) -> None:

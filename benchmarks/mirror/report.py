@@ -26,11 +26,13 @@ class Sample:
 
 
 def table(samples: Sequence[Sample], size: int) -> str:
-    """Return a row for each client; ratios are medians over rounds of one client's time against another's."""
+    """Return a row for each client.
+
+    Ratios are medians over the rounds; MiB is the peak of memory, and served what the server sent, in models.
+    """
     clients = list(dict.fromkeys(each.client for each in samples))
     rows = [
-        "| client | s: median (min-max) | times as fast as Ray | times our time | peak MiB | bytes served"
-        " | errors |",
+        "| client | s: median (min-max) | times as fast as Ray | times our time | MiB | served | errors |",
         "|---|---|---|---|---|---|---|",
     ]
     times = {client: [each.seconds for each in samples if each.client == client] for client in clients}

@@ -58,7 +58,8 @@ class ModelCache:
     def __init__(self, hub: Path, model: str, machine: str = "") -> None:
         name = f"models--{model.replace('/', '--')}"
         self._folder = hub / name
-        self._blobs = self._folder / "blobs"
+        self.blobs = self._folder / "blobs"
+        """Where the contents are."""
         self._machine = machine or this_machine()
         self._lock = hub / ".locks" / name / "rayllm"
 
@@ -85,7 +86,7 @@ class ModelCache:
         """
         damaged = [
             blob
-            for blob in (self._blobs.iterdir() if self._blobs.exists() else ())
+            for blob in (self.blobs.iterdir() if self.blobs.exists() else ())
             if _record(blob).exists() and not parse(_record(blob).read_text()).matches(blob)
         ]
         for blob in damaged:
@@ -124,7 +125,7 @@ class ModelCache:
     def _blob(self, stored: StoredObject) -> Path:
         """Return the file that holds this version of the object; its name says which, and how many bytes."""
         identity = f"{stored.path}\0{stored.version}\0{stored.size}"
-        return self._blobs / f"{hashlib.sha256(identity.encode()).hexdigest()[:40]}-{stored.size}"
+        return self.blobs / f"{hashlib.sha256(identity.encode()).hexdigest()[:40]}-{stored.size}"
 
     def _replace(self, snapshot: Path, links: dict[str, str]) -> None:
         fresh, stale = (
@@ -135,7 +136,7 @@ class ModelCache:
         for path, blob in links.items():
             link = fresh / path
             link.parent.mkdir(parents=True, exist_ok=True)
-            link.symlink_to(os.path.relpath(self._blobs / blob, link.parent))
+            link.symlink_to(os.path.relpath(self.blobs / blob, link.parent))
         if snapshot.exists():
             snapshot.rename(stale)
         fresh.rename(snapshot)
@@ -143,7 +144,7 @@ class ModelCache:
 
     def _prune(self) -> None:
         linked = {name for each in (self._folder / "snapshots").iterdir() for name in _links(each).values()}
-        for blob in self._blobs.iterdir():
+        for blob in self.blobs.iterdir():
             ours = _BLOB.fullmatch(blob.name)
             if ours and not (ours[1] in linked and ours[2] in {None, _RECORD}):
                 blob.unlink(missing_ok=True)
