@@ -10,7 +10,8 @@ import logging
 import os
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,7 @@ OTHER_FORMATS = (
 _OLDER_WEIGHTS = ("*.bin", "*.pt", "*.pth")
 """Not downloaded where there are safetensors, which vLLM prefers."""
 _LOOK_SECONDS = 1.0
+_LIBRARIES = {"huggingface_hub", "httpx", "httpx2", "hf_xet"}
 
 _HELP = {
     401: "check the model's id; a private or gated one needs cluster_config.huggingFaceToken",
@@ -64,49 +66,79 @@ def fetch_from_hub(model: str, revision: str | None = None, sink: Sink | None = 
     MirrorError
         The model cannot be had: what the Hub said and what to do.
     """
-    from huggingface_hub import snapshot_download  # noqa: PLC0415 - what unit tests do needs no library
-
     cache = ModelCache(hub_cache(), model)
     try:
         with cache.locked():
-            listed = snapshot_download(
-                model, revision=revision, ignore_patterns=[*OTHER_FORMATS], dry_run=True
-            )
-            has_safetensors = any(each.filename.endswith(".safetensors") for each in listed)
-            ignored = [*OTHER_FORMATS, *(_OLDER_WEIGHTS if has_safetensors else ())]
-            wanted = snapshot_download(model, revision=revision, ignore_patterns=ignored, dry_run=True)
-            total = sum(each.file_size or 0 for each in wanted if each.will_download)
-            check_free(hub_cache(), total, _address(model))
-            with _progress(cache.blobs, _address(model), total, sink):
-                path: str = snapshot_download(model, revision=revision, ignore_patterns=ignored)
-    except (OSError, ValueError) as error:
-        raise refusal(model, revision, error) from error
+            return _fetch(cache.blobs, model, revision, sink)
+    except MirrorError:
+        raise
     except Exception as error:
-        if type(error).__module__.split(".")[0] in {"huggingface_hub", "httpx", "httpx2", "hf_xet"}:
+        # huggingface_hub lets its own errors through, those of its HTTP client and those of the disk.
+        if isinstance(error, OSError | ValueError) or type(error).__module__.split(".")[0] in _LIBRARIES:
             raise refusal(model, revision, error) from error
         raise
+
+
+def _fetch(blobs: Path, model: str, revision: str | None, sink: Sink | None) -> str:
+    from huggingface_hub import snapshot_download  # noqa: PLC0415 - what unit tests do needs no library
+
+    download = partial(snapshot_download, model, revision=revision)
+    try:
+        listed = download(ignore_patterns=[*OTHER_FORMATS], dry_run=True)
+    except Exception as error:
+        here = None if _answered(error) else _complete_snapshot(download)
+        if here is None:
+            raise
+        logger.warning("%s: %s; what is here is complete, and is used", _address(model), _first_line(error))
+        return here
+    has_safetensors = any(each.filename.endswith(".safetensors") for each in listed)
+    ignored = [*OTHER_FORMATS, *(_OLDER_WEIGHTS if has_safetensors else ())]
+    wanted = download(ignore_patterns=ignored, dry_run=True)
+    total = sum(each.file_size or 0 for each in wanted if each.will_download)
+    check_free(blobs, total, _address(model))
+    with _progress(blobs, _address(model), total, sink):
+        path: str = download(ignore_patterns=ignored)
     return path
 
 
+def _complete_snapshot(download: Callable[..., str]) -> str | None:
+    """Return the snapshot that the cache holds whole, None where it does not."""
+    from huggingface_hub.errors import LocalEntryNotFoundError  # noqa: PLC0415
+
+    for ignored in (OTHER_FORMATS, (*OTHER_FORMATS, *_OLDER_WEIGHTS)):
+        try:
+            path = download(ignore_patterns=[*ignored], local_files_only=True)
+        except LocalEntryNotFoundError:
+            continue
+        if ignored == OTHER_FORMATS or any(Path(path).glob("*.safetensors")):
+            return path
+    return None
+
+
 def refusal(model: str, revision: str | None, error: Exception) -> MirrorError:
-    """Return the cause of a failure: the first answer of the Hub among an exception's causes, else the last cause."""
-    causes: list[BaseException] = [error]
+    """Return the cause of a failure: an answer of the Hub among the exceptions, else the first of them."""
+    address = _address(model) + (f" at {revision!r}" if revision else "")
+    answered = _answered(error)
+    if answered is not None:
+        status = answered.response.status_code
+        said = getattr(answered, "server_message", None) or _first_line(answered)
+        help_ = _HELP.get(status, "check the Hub, and then restart the model")
+        return MirrorError(f"{address}: the Hub answered {status}: {said}; {help_}")
+    first = _first_line(_causes(error)[-1])
+    return MirrorError(f"{address}: {first}; check HF_ENDPOINT, the pod's network and the disk of the cache")
+
+
+def _answered(error: BaseException) -> Any:
+    """Return the error among the causes that carries an answer of the Hub, None where it never answered."""
+    return next((each for each in _causes(error) if getattr(each, "response", None) is not None), None)
+
+
+def _causes(error: BaseException) -> list[BaseException]:
+    """Return the error and what led to it, the last first."""
+    causes = [error]
     while (cause := causes[-1].__cause__ or causes[-1].__context__) is not None and cause not in causes:
         causes.append(cause)
-    address = _address(model) + (f" at {revision!r}" if revision else "")
-    for each in causes:
-        status = getattr(getattr(each, "response", None), "status_code", None)
-        if status is not None:
-            said = getattr(each, "server_message", None) or _first_line(each)
-            help_ = _HELP.get(status, "check the Hub, and then restart the model")
-            return MirrorError(f"{address}: the Hub answered {status}: {said}; {help_}")
-    last = next((each for each in reversed(causes) if str(each)), error)
-    kind = (
-        ""
-        if isinstance(last, MirrorError)
-        else "; check HF_ENDPOINT, the pod's network and the disk of the cache"
-    )
-    return MirrorError(f"{address}: {_first_line(last)}{kind}")
+    return causes
 
 
 def _address(model: str) -> str:

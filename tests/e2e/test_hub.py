@@ -15,7 +15,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
 MODEL = "org/model"
 LOADED = {"config.json": b"{}", "tokenizer.json": b"t" * 5000, "a.safetensors": bytes(range(256)) * 4096}
-PASSED_OVER = {"pytorch_model.bin": b"older", "onnx/model.onnx": b"other", "model.gguf": b"other"}
+PASSED_OVER = {"pytorch_model.bin": b"older", "onnx/model.onnx": b"other", "model.gguf": b"another"}
 SNAPSHOT = "import sys, huggingface_hub as h; print(h.snapshot_download(sys.argv[1]))"
 
 
