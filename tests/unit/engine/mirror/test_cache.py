@@ -126,22 +126,30 @@ def test_no_records_or_leftovers_outlive_their_blobs(tmp_path: Path) -> None:
 
 HOLD = """
 import sys, pathlib
+from rayllm_engine.mirror import locks
 from rayllm_engine.mirror.cache import ModelCache
-with ModelCache(pathlib.Path(sys.argv[1]), "org/model").locked():
+locks.BEAT_SECONDS, locks.DEAD_SECONDS = 0.2, 4
+with ModelCache(pathlib.Path(sys.argv[1]), "org/model", sys.argv[2]).locked():
     print("held", flush=True)
     sys.stdin.read()
 """
 
 
-def test_one_process_at_a_time_is_in_the_folder_and_a_killed_one_does_not_block_it(tmp_path: Path) -> None:
-    command = [sys.executable, "-c", HOLD, str(tmp_path)]
+@pytest.mark.parametrize("machines", [("one", "one"), ("one", "two")], ids=["one machine", "a shared volume"])
+def test_one_process_at_a_time_is_in_the_folder_and_a_killed_one_does_not_block_it(
+    tmp_path: Path, machines: tuple[str, str]
+) -> None:
     environment = os.environ | {"PYTHONPATH": str(Path(rayllm_engine.__file__).parents[1])}
     pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "env": environment}
-    with subprocess.Popen(command, **pipes) as first, subprocess.Popen(command, **pipes) as second:
+    command = [sys.executable, "-c", HOLD, str(tmp_path)]
+    with (
+        subprocess.Popen([*command, machines[0]], **pipes) as first,
+        subprocess.Popen([*command, machines[1]], **pipes) as second,
+    ):
         holder, waiter = (first, second) if _is_readable(first, second) is first else (second, first)
         assert holder.stdout is not None
         assert holder.stdout.readline() == b"held\n"
-        assert _is_readable(waiter, seconds=1) is None, "two processes held the lock at once"
+        assert _is_readable(waiter, seconds=6) is None, "two processes held the lock at once"
         holder.kill()
         assert _is_readable(waiter) is waiter, "the lock of a dead process is still held"
         waiter.kill()
