@@ -15,7 +15,10 @@ import sys
 import tempfile
 import urllib.request
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from functools import partial
 from pathlib import Path
+from typing import TextIO
 
 from rich.progress import Progress
 
@@ -119,7 +122,7 @@ def _server(source: Path, latency: float) -> Iterator[str]:
             process.terminate()
 
 
-def measure(bench: Bench, rounds: int, progress: Progress, title: str) -> list[Sample]:
+def measure(bench: Bench, rounds: int, progress: Progress, title: str, keep: TextIO | None) -> list[Sample]:
     """Return the samples of some rounds; each round begins with another client."""
     clients = list(CLIENTS)
     task = progress.add_task(title, total=(rounds + 1) * len(clients))
@@ -127,8 +130,11 @@ def measure(bench: Bench, rounds: int, progress: Progress, title: str) -> list[S
     for index in range(rounds + 1):
         for client in clients[index % len(clients) :] + clients[: index % len(clients)]:
             sample = bench.sample(client, compare=index == 0)
-            if sample.error:
-                progress.console.print(f"{client}: {sample.error}")
+            if sample.error or keep is not None:
+                print(
+                    json.dumps({"measurement": title, "round": index, **asdict(sample)}),
+                    file=keep or sys.stderr,
+                )
             if index > 0 or sample.error:
                 samples.append(sample)
             progress.advance(task)
@@ -140,6 +146,8 @@ def main(arguments: Sequence[str]) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--latency", type=float, nargs="*", default=[0.0, 0.02], help="seconds a request")
+    line_buffered = partial(open, mode="a", buffering=1)
+    parser.add_argument("--samples", type=line_buffered, help="file that each sample is added to, as JSON")
     parser.add_argument("--engine-python", required=True, help="what tests/harness/engine_env prints")
     parser.add_argument("--peers-python", required=True, help="what benchmarks/mirror/peers_env prints")
     options = parser.parse_args(arguments)
@@ -152,7 +160,7 @@ def main(arguments: Sequence[str]) -> None:
             title = f"{latency * 1000:.0f} ms added to each request"
             with _server(source, latency) as endpoint:
                 bench = Bench(source, endpoint, options.engine_python, options.peers_python)
-                samples = measure(bench, options.rounds, progress, title)
+                samples = measure(bench, options.rounds, progress, title, options.samples)
                 print(f"\n{title}:\n\n{table(samples, size)}")  # noqa: T201
                 print(f"\n{REPLICAS} replicas on one node: {bench.replicas():.2f} x the model served.")  # noqa: T201
 

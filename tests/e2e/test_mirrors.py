@@ -161,7 +161,7 @@ def test_a_mirror_that_changed_in_place_is_downloaded_only_where_it_changed(
     expected = {path: content for path, content in FILES.items() if path != "empty"}
     assert contents(snapshot) == expected | {"config.json": b'{"model_type": "opt"  }'}
     assert wire.fetched() == ["/changing/m/config.json"]
-    assert len(list((machine.folder / "blobs").iterdir())) == len(expected)
+    assert len(list((machine.folder / "blobs").glob("*[0-9]"))) == len(expected)
 
 
 def test_filters_have_the_order_of_aws(s3: S3Server, machine: Machine) -> None:
