@@ -48,10 +48,10 @@ class Bench:
             output, log = process.communicate(timeout=_LIMIT_SECONDS)
             served = self._counters().get("bytes", 0)
             if process.returncode:
-                return Sample(client, float("nan"), 0, served, log.strip().splitlines()[-1])
+                return Sample(client, float("nan"), float("nan"), 0, served, log.strip().splitlines()[-1])
             result = json.loads(output.splitlines()[-1])
             error = self._fault(target, compare=compare)
-        return Sample(client, result["seconds"], result["memory"], served, error)
+        return Sample(client, **result, served=served, error=error)
 
     def replicas(self) -> float:
         """Start several downloads of ours into one cache at once; return the bytes served in models."""

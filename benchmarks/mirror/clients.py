@@ -1,8 +1,8 @@
 """The downloads that are compared: ``python -m benchmarks.mirror.clients NAME ENDPOINT TARGET``.
 
 Each is called as its documentation says for a folder of large files. A program prints one JSON object:
-seconds, from after its imports to the last byte, and peak memory. s5cmd is a program itself, so its start
-counts.
+seconds of the clock and of CPU, from after its imports to the last byte, and peak memory. s5cmd is a
+program itself, so its start counts.
 """
 
 import json
@@ -137,11 +137,12 @@ IN_ENGINE = {"rayllm_engine", "Ray 2.60"}
 def main(name: str, endpoint: str, target: str) -> None:
     """Download once."""
     run = CLIENTS[name](endpoint, Path(target))
-    began = time.perf_counter()
-    run()
-    seconds = time.perf_counter() - began
     who = resource.RUSAGE_CHILDREN if name == "s5cmd" else resource.RUSAGE_SELF
-    print(json.dumps({"seconds": seconds, "memory": resource.getrusage(who).ru_maxrss << 10}))  # noqa: T201
+    before, began = resource.getrusage(who), time.perf_counter()
+    run()
+    seconds, after = time.perf_counter() - began, resource.getrusage(who)
+    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    print(json.dumps({"seconds": seconds, "cpu": cpu, "memory": after.ru_maxrss << 10}))  # noqa: T201
 
 
 if __name__ == "__main__":

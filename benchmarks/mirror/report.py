@@ -17,6 +17,8 @@ class Sample:
 
     client: str
     seconds: float
+    cpu: float
+    """Seconds of CPU that the client took, its imports not counted."""
     memory: int
     """Bytes, at the peak."""
     served: int
@@ -32,8 +34,8 @@ def table(samples: Sequence[Sample], size: int) -> str:
     """
     clients = list(dict.fromkeys(each.client for each in samples))
     rows = [
-        "| client | s: median (min-max) | times as fast as Ray | times our time | MiB | served | errors |",
-        "|---|---|---|---|---|---|---|",
+        "| client | s: median (min-max) | times as fast as Ray | times our time | CPU s | MiB | served | errors |",
+        "|---|---|---|---|---|---|---|---|",
     ]
     times = {client: [each.seconds for each in samples if each.client == client] for client in clients}
     for client in clients:
@@ -42,6 +44,7 @@ def table(samples: Sequence[Sample], size: int) -> str:
         rows.append(
             f"| {client} | {statistics.median(seconds):.2f} ({min(seconds):.2f}-{max(seconds):.2f})"
             f" | {_ratio(times[RAY], seconds):.2f} | {_ratio(seconds, times[OURS]):.2f}"
+            f" | {statistics.median(each.cpu for each in mine):.2f}"
             f" | {max(each.memory for each in mine) / _MEBIBYTE:.0f}"
             f" | {statistics.median(each.served for each in mine) / size:.2f} x"
             f" | {sum(bool(each.error) for each in mine)} |"
