@@ -34,7 +34,7 @@ def table(samples: Sequence[Sample], size: int) -> str:
     """
     clients = list(dict.fromkeys(each.client for each in samples))
     rows = [
-        "| client | s: median (min-max) | times as fast as Ray | times our time | CPU s | MiB | served | errors |",
+        "| client | s: median (min-max) | Ray's time / its | its time / ours | CPU s | MiB | served | errors |",
         "|---|---|---|---|---|---|---|---|",
     ]
     times = {client: [each.seconds for each in samples if each.client == client] for client in clients}

@@ -19,7 +19,7 @@ from rayllm_engine.mirror.file import Download
 from rayllm_engine.mirror.locks import this_machine
 from rayllm_engine.mirror.settings import ExtraFilesSettings, MirrorSettings, split_uri
 from rayllm_engine.mirror.store import Store, StoredObject
-from rayllm_engine.mirror.transfer import CONNECTIONS, download_all
+from rayllm_engine.mirror.transfer import download_all
 from rayllm_engine.progress import Sink
 
 logger = logging.getLogger("ray.serve")
@@ -88,7 +88,6 @@ def open_store(mirror: MirrorSettings, uri: str, environment: Mapping[str, str])
         mirror.s3,
         anonymous=mirror.anonymous,
         environment=environment,
-        connections=CONNECTIONS,
     )
 
 

@@ -1,5 +1,6 @@
 """A folder of an S3 bucket, read with boto3."""
 
+import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -75,11 +76,11 @@ class S3Store:
         Whether requests go unsigned.
     environment
         Variables of a credentials service, which take the place of boto3's own chain.
-    connections
-        Requests that are sent at the same time.
     """
 
-    range_size = 64 << 20
+    range_size = 64 << 20 # One request brings some 80 MB/s from S3, so a large node needs many. On few
+    cores more than these are slower: # their blocks push each other out of the processor's cache. 32 blocks
+    are 128 MiB. connections = min(32, max(8, 4 * (os.cpu_count() or 1)))
 
     def __init__(
         self,
@@ -89,7 +90,6 @@ class S3Store:
         *,
         anonymous: bool,
         environment: Mapping[str, str],
-        connections: int,
     ) -> None:
         self._bucket, self._prefix = bucket, prefix
         self._payer = {"RequestPayer": settings.request_payer} if settings.request_payer else {}
@@ -97,7 +97,7 @@ class S3Store:
         session |= {"profile_name": settings.profile} if settings.profile else {}
         session |= {"region_name": settings.region} if settings.region else {}
         config = Config(
-            max_pool_connections=connections,
+            max_pool_connections=self.connections,
             connect_timeout=10,
             read_timeout=60,
             retries={"mode": "standard", "max_attempts": 5},

@@ -29,6 +29,8 @@ class Store(Protocol):
 
     range_size: int
     """Bytes that one request should ask for."""
+    connections: int
+    """Requests at the same time."""
 
     def address(self, path: str = "") -> str:
         """Return the address of an object below the folder, for messages."""

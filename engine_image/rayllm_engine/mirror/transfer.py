@@ -17,9 +17,6 @@ from rayllm_engine.progress import Reporter, Sink
 
 logger = logging.getLogger("ray.serve")
 
-CONNECTIONS = 16
-"""Requests at the same time."""
-
 
 def download_all(store: Store, downloads: Sequence[Download], sink: Sink | None = None) -> None:
     """Download these objects; the first that fails ends the whole.
@@ -38,7 +35,7 @@ def download_all(store: Store, downloads: Sequence[Download], sink: Sink | None 
     total = sum(each.stored.size for each in downloads)
     check_free(downloads[0].target.parent, total - sum(each.allocated for each in downloads), store.address())
     reporter = Reporter("downloading", store.address(), total, sink)
-    executor = ThreadPoolExecutor(CONNECTIONS, thread_name_prefix="mirror")
+    executor = ThreadPoolExecutor(store.connections, thread_name_prefix="mirror")
     stop = threading.Event()
     try:
         files = list(executor.map(lambda each: PartialFile(store, each, reporter, stop), downloads))

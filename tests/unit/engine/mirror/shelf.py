@@ -19,6 +19,7 @@ class Shelf:
 
     contents: Mapping[str, bytes]
     range_size: int = 4
+    connections: int = 4
     breaks: int = 0
     """How many reads end in the middle before they all succeed."""
     scheme: Scheme | None = None
