@@ -30,11 +30,11 @@ class Sample:
 def table(samples: Sequence[Sample], size: int) -> str:
     """Return a row for each client.
 
-    Ratios are medians over the rounds; MiB is the peak of memory, and served what the server sent, in models.
+    Ratios of times are medians over the rounds; MiB is the peak of memory, and served what the server sent, in models.
     """
     clients = list(dict.fromkeys(each.client for each in samples))
     rows = [
-        "| client | s: median (min-max) | Ray's time / its | its time / ours | CPU s | MiB | served | errors |",
+        "| client | s: median (min-max) | Ray / it | it / ours | CPU s | MiB | served | errors |",
         "|---|---|---|---|---|---|---|---|",
     ]
     times = {client: [each.seconds for each in samples if each.client == client] for client in clients}

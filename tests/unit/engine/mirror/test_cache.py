@@ -128,7 +128,7 @@ HOLD = """
 import sys, pathlib
 from rayllm_engine.mirror import locks
 from rayllm_engine.mirror.cache import ModelCache
-locks.BEAT_SECONDS, locks.DEAD_SECONDS = 0.2, 4
+locks.BEAT_SECONDS, locks.DEAD_SECONDS = 0.1, 2
 with ModelCache(pathlib.Path(sys.argv[1]), "org/model", sys.argv[2]).locked():
     print("held", flush=True)
     sys.stdin.read()
@@ -149,7 +149,7 @@ def test_one_process_at_a_time_is_in_the_folder_and_a_killed_one_does_not_block_
         holder, waiter = (first, second) if _is_readable(first, second) is first else (second, first)
         assert holder.stdout is not None
         assert holder.stdout.readline() == b"held\n"
-        assert _is_readable(waiter, seconds=6) is None, "two processes held the lock at once"
+        assert _is_readable(waiter, seconds=3) is None, "two processes held the lock at once"
         holder.kill()
         assert _is_readable(waiter) is waiter, "the lock of a dead process is still held"
         waiter.kill()
