@@ -79,8 +79,8 @@ class S3Store:
     """
 
     range_size = 64 << 20
-    # A request brings 85 to 90 MB/s (Amazon S3 user guide, "Performance design patterns"), so a large node needs
-    # many. On few cores more than these are slower: their blocks push each other out of the processor's cache.
+    # A request brings 85 to 90 MB/s (Amazon S3 user guide, "Performance design patterns"), so a large node
+    # needs many. On few cores more cost time: their blocks push each other out of the processor's cache.
     connections = min(32, max(8, 4 * (os.cpu_count() or 1)))
 
     def __init__(
@@ -217,8 +217,7 @@ def _unbuffered(body: Any) -> Any:
     """Return what reads an answer's body into a buffer of ours.
 
     The public readinto of botocore and urllib3 reads into a buffer of its own and copies. The response of
-    http.client below them reads from the socket into ours: 1.3 times as fast, and with a third of the
-    memory. Where a later version hides it, theirs is used.
+    http.client below them reads from the socket into ours. Where a later version hides it, theirs is used.
     """
     return getattr(getattr(body, "_raw_stream", None), "_fp", None) or body
 
