@@ -30,8 +30,8 @@ class Sample:
 def table(samples: Sequence[Sample], size: int) -> str:
     """Return a row for each client.
 
-    Ratios of times are medians over the rounds; MiB is the peak of memory, and served what the server sent, in
-    models.
+    Ratios of times are medians over the rounds; MiB is the peak of memory, and served what the server sent,
+    in models.
     """
     clients = list(dict.fromkeys(each.client for each in samples))
     rows = [

@@ -105,10 +105,21 @@ def test_without_the_hub_a_complete_snapshot_is_used_and_none_is_said_to_be_unre
     snapshot = machine.fetch(MODEL)
     machine.environment["HF_ENDPOINT"] = "http://127.0.0.1:9"
     assert machine.fetch(MODEL) == snapshot
+    machine.environment["HF_HUB_OFFLINE"] = "1"
+    assert machine.fetch(MODEL) == snapshot
+    del machine.environment["HF_HUB_OFFLINE"]
     sentence = machine.refusal("org/never")
     assert sentence.startswith("http://127.0.0.1:9/org/never: ")
     assert "Connection refused" in sentence
     del stand_in
+
+
+@pytest.mark.parametrize("lost", ["tokenizer.json", "a.safetensors"])
+def test_without_the_hub_a_snapshot_that_lacks_a_file_is_not_used(machine: Machine, lost: str) -> None:
+    snapshot = machine.fetch(MODEL)
+    (snapshot / lost).unlink()
+    machine.environment["HF_ENDPOINT"] = "http://127.0.0.1:9"
+    assert "Connection refused" in machine.refusal(MODEL)
 
 
 @pytest.mark.parametrize(
