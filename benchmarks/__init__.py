@@ -1,1 +1,1 @@
-"""Measurements against real peers, in one run each."""
+"""What the project measures of itself, next to its peers and in the same run."""

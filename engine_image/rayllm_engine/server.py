@@ -11,13 +11,14 @@ import logging
 import multiprocessing
 import time
 from collections.abc import AsyncGenerator
+from contextlib import nullcontext
 from typing import Any
 
 from pydantic import ValidationError
 from ray.serve.llm.deployment import LLMServer
 from ray.serve.llm.openai_api_models import ErrorResponse
 
-from rayllm_engine import model_list
+from rayllm_engine import echo, model_list
 from rayllm_engine.defaults import RequestDefaults, ignored_keys, resolve
 from rayllm_engine.direct import PublicEndpoints, not_found
 from rayllm_engine.disconnects import EndsOnDisconnect
@@ -86,7 +87,12 @@ class RayLLMServer(LLMServer):  # type: ignore[misc]  # Ray is not installed whe
         self._body_defaults: dict[str, RequestDefaults] = {}
         self._request_defaults: dict[str, RequestDefaults] = {}
         self._metrics.enter("download")
-        async with model_files(config, self._settings.mirror):
+        files = (
+            nullcontext()
+            if echo.is_used()
+            else model_files(config, self._settings.mirror, self._metrics.download)
+        )
+        async with files:
             self._metrics.leave("download")
             self._metrics.enter("engine")
             await super().start()

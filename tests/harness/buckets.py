@@ -6,6 +6,7 @@ import re
 import socket
 import subprocess
 import threading
+import time
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -151,6 +152,10 @@ class Wire:
     """Set, bodies pass; clear, they stop after their first block. Set at first."""
     spoil: tuple[bytes, bytes] = (b"", b"")
     """Bytes in answers, and what becomes of them."""
+    replies: dict[str, bytes] = field(default_factory=dict)
+    """Answers that a GET of a path with this end gets instead of the server's."""
+    pause: float = 0.0
+    """Seconds before each block of an answer."""
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     @property
@@ -180,12 +185,20 @@ class Wire:
             while block := client.recv(_BLOCK):
                 found = re.findall(rb"^(GET|HEAD|PUT|POST) (\S+) HTTP/1", block, re.MULTILINE)
                 self.requests += [(method.decode(), path.decode()) for method, path in found]
-                server.sendall(block)
+                asked = {path.decode() for method, path in found if method == b"GET"}
+                reply = next(
+                    (self.replies[end] for end in self.replies for path in asked if path.endswith(end)), b""
+                )
+                if reply:
+                    client.sendall(reply)
+                else:
+                    server.sendall(block)
             server.shutdown(socket.SHUT_WR)
 
     def _back(self, server: socket.socket, client: socket.socket) -> None:
         long = 0
         while block := server.recv(_BLOCK):
+            time.sleep(self.pause)
             long = long + 1 if len(block) == _BLOCK else 0
             if long > 1:  # in the middle of a body
                 self.hold.wait()

@@ -11,3 +11,13 @@ accelerator. A model uses it when its environment says so, which a registry file
 
 `RAYLLM_VLLM_ENGINE_CLS` is Ray's own hook (ray.serve.llm 2.60, `LLMServer._get_default_engine_class`).
 """
+
+import os
+
+ENGINE_CLASS = "rayllm_engine.echo.engine:EchoEngine"
+"""Value of Ray's `RAYLLM_VLLM_ENGINE_CLS` that puts this engine in vLLM's place."""
+
+
+def is_used() -> bool:
+    """Return whether this process serves echoes, for which no model is downloaded."""
+    return os.environ.get("RAYLLM_VLLM_ENGINE_CLS") == ENGINE_CLASS

@@ -6,27 +6,29 @@ and a snapshot is replaced as a whole. Source: huggingface_hub, "Understand cach
 """
 
 import contextlib
-import fcntl
 import hashlib
 import logging
 import os
 import re
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from rayllm_engine.mirror.checksums import parse
 from rayllm_engine.mirror.errors import MirrorError
+from rayllm_engine.mirror.file import INCOMPLETE, Download
+from rayllm_engine.mirror.locks import locked, this_machine
 from rayllm_engine.mirror.store import StoredObject
-from rayllm_engine.mirror.transfer import INCOMPLETE, Download
 
 logger = logging.getLogger("ray.serve")
 
 NO_HASH = "0" * 40
 """Names the snapshot of a mirror without a `hash` object, as in RayLLM."""
 
-_BLOB = re.compile(f"[0-9a-f]{{40}}-[0-9]+({re.escape(INCOMPLETE)})?")
-"""Names of blobs that this module writes; the Hub's own are others, and are left alone."""
+_RECORD = ".checksum"
+_BLOB = re.compile(r"([0-9a-f]{40}-[0-9]+)(\..*)?")
+"""Names of blobs that this module writes, and of what stands beside them; the Hub's own are others."""
 _HASH = re.compile("[0-9A-Za-z][0-9A-Za-z._-]{0,127}")
 
 
@@ -49,30 +51,47 @@ class ModelCache:
         The cache, such as ``~/.cache/huggingface/hub``.
     model
         The id under which Hugging Face finds the model.
+    machine
+        See :func:`rayllm_engine.mirror.locks.this_machine`, the default.
     """
 
-    def __init__(self, hub: Path, model: str) -> None:
+    def __init__(self, hub: Path, model: str, machine: str = "") -> None:
         name = f"models--{model.replace('/', '--')}"
         self._folder = hub / name
-        self._blobs = self._folder / "blobs"
-        self._lock = hub / ".locks" / name / "rayllm-mirror.lock"
+        self.blobs = self._folder / "blobs"
+        """Where the contents are."""
+        self._machine = machine or this_machine()
+        self._lock = hub / ".locks" / name / "rayllm"
 
-    @contextlib.contextmanager
-    def locked(self) -> Iterator[None]:
-        """Keep all other processes on this machine away from the folder; the kernel unlocks for the dead."""
-        self._lock.parent.mkdir(parents=True, exist_ok=True)
-        with self._lock.open("a") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                logger.info("%s: waiting for another replica that is downloading it", self._folder)
-                fcntl.flock(file, fcntl.LOCK_EX)
-            yield
+    def locked(self) -> contextlib.AbstractContextManager[None]:
+        """Keep all other processes, here and on machines that share the cache, away from the folder."""
+        return locked(self._lock, self._machine)
 
     def missing(self, objects: Sequence[StoredObject]) -> list[Download]:
         """Return the downloads after which each of these objects has its blob."""
-        downloads = (Download(each, self._blob(each)) for each in objects)
-        return [each for each in downloads if _size(each.target) != each.stored.size]
+        targets = [(each, self._blob(each)) for each in objects]
+        return [
+            Download(stored, target, self._machine, _record(target))
+            for stored, target in targets
+            if _size(target) != stored.size
+        ]
+
+    def discard_damaged(self) -> list[str]:
+        """Read every blob, and delete those without the checksum that was recorded when they were downloaded.
+
+        Returns
+        -------
+        list of str
+            Their names. A blob without a record is not judged.
+        """
+        damaged = [
+            blob
+            for blob in (self.blobs.iterdir() if self.blobs.exists() else ())
+            if _record(blob).exists() and not parse(_record(blob).read_text()).matches(blob)
+        ]
+        for blob in damaged:
+            blob.unlink()
+        return [blob.name for blob in damaged]
 
     def publish(self, objects: Sequence[StoredObject], revision: str) -> Snapshot:
         """Make the snapshot of these objects, whose blobs are there, and let ``refs/main`` name it.
@@ -90,9 +109,15 @@ class ModelCache:
         if _links(snapshot) != links:
             self._replace(snapshot, links)
             self._prune()
+        for each in objects:  # another machine may have taken the folder over from one that stood still
+            if _size(snapshot / each.path) != each.size:
+                raise MirrorError(
+                    f"{snapshot / each.path}: was removed or replaced while the snapshot was made; the next"
+                    " start makes it again"
+                )
         reference = self._folder / "refs" / "main"
         reference.parent.mkdir(parents=True, exist_ok=True)
-        partial = reference.with_name(reference.name + INCOMPLETE)
+        partial = reference.with_name(f"{reference.name}.{self._machine}{INCOMPLETE}")
         partial.write_text(revision)
         partial.replace(reference)
         return Snapshot(str(snapshot), fingerprint(snapshot))
@@ -100,16 +125,18 @@ class ModelCache:
     def _blob(self, stored: StoredObject) -> Path:
         """Return the file that holds this version of the object; its name says which, and how many bytes."""
         identity = f"{stored.path}\0{stored.version}\0{stored.size}"
-        return self._blobs / f"{hashlib.sha256(identity.encode()).hexdigest()[:40]}-{stored.size}"
+        return self.blobs / f"{hashlib.sha256(identity.encode()).hexdigest()[:40]}-{stored.size}"
 
     def _replace(self, snapshot: Path, links: dict[str, str]) -> None:
-        fresh, stale = (snapshot.with_name(f".{snapshot.name}.{state}") for state in ("new", "old"))
+        fresh, stale = (
+            snapshot.with_name(f".{snapshot.name}.{self._machine}.{state}") for state in ("new", "old")
+        )
         for leftover in (fresh, stale):
             shutil.rmtree(leftover, ignore_errors=True)
         for path, blob in links.items():
             link = fresh / path
             link.parent.mkdir(parents=True, exist_ok=True)
-            link.symlink_to(os.path.relpath(self._blobs / blob, link.parent))
+            link.symlink_to(os.path.relpath(self.blobs / blob, link.parent))
         if snapshot.exists():
             snapshot.rename(stale)
         fresh.rename(snapshot)
@@ -117,9 +144,10 @@ class ModelCache:
 
     def _prune(self) -> None:
         linked = {name for each in (self._folder / "snapshots").iterdir() for name in _links(each).values()}
-        for blob in self._blobs.iterdir():
-            if _BLOB.fullmatch(blob.name) and blob.name not in linked:
-                blob.unlink()
+        for blob in self.blobs.iterdir():
+            ours = _BLOB.fullmatch(blob.name)
+            if ours and not (ours[1] in linked and ours[2] in {None, _RECORD}):
+                blob.unlink(missing_ok=True)
 
 
 def fingerprint(snapshot: Path) -> str:
@@ -138,6 +166,11 @@ def _links(snapshot: Path) -> dict[str, str]:
             elif not path.is_dir():
                 found[str(path.relative_to(snapshot))] = ""
     return found
+
+
+def _record(blob: Path) -> Path:
+    """Return the file beside a blob that holds its checksum."""
+    return blob.with_name(blob.name + _RECORD)
 
 
 def _size(path: Path) -> int | None:

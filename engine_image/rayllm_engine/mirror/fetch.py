@@ -1,7 +1,8 @@
 """A mirror's model and extra files, on the machine that this runs on.
 
-``python -m rayllm_engine.mirror.fetch SETTINGS`` does the same by hand, with the `mirror` of an LLMConfig as
-JSON: to see why a download fails, or to fill a cache ahead of time.
+``python -m rayllm_engine.mirror.fetch SETTINGS [--verify]`` does the same by hand, with the `mirror` of an
+LLMConfig as JSON: to see why a download fails, to fill a cache ahead of time, or to look for files that a
+disk has damaged.
 """
 
 import logging
@@ -14,9 +15,12 @@ from rayllm_engine.mirror import folder
 from rayllm_engine.mirror.cache import NO_HASH, ModelCache, Snapshot
 from rayllm_engine.mirror.credentials import request_credentials
 from rayllm_engine.mirror.errors import MirrorError, TransientError
+from rayllm_engine.mirror.file import Download
+from rayllm_engine.mirror.locks import this_machine
 from rayllm_engine.mirror.settings import ExtraFilesSettings, MirrorSettings, split_uri
 from rayllm_engine.mirror.store import Store, StoredObject
-from rayllm_engine.mirror.transfer import CONNECTIONS, Download, download_all
+from rayllm_engine.mirror.transfer import download_all
+from rayllm_engine.progress import Sink
 
 logger = logging.getLogger("ray.serve")
 
@@ -25,10 +29,20 @@ _LONGEST_HASH = 1024
 """Bytes; a `hash` object that is longer holds no hash."""
 
 
-def fetch(mirror: MirrorSettings) -> Snapshot | None:
+def fetch(mirror: MirrorSettings, sink: Sink | None = None, *, verify: bool = False) -> Snapshot | None:
     """Download what is not here yet, and return the model's snapshot; None if only extra files are asked for.
 
     One process on a machine downloads, others wait for it and find everything there.
+
+    Parameters
+    ----------
+    mirror
+        What is downloaded.
+    sink
+        Is told the progress, besides the log.
+    verify
+        Whether what is here already is read and held against the checksums of its download. Default: only its
+        sizes are looked at, for every start would read the whole model once more.
 
     Raises
     ------
@@ -40,10 +54,12 @@ def fetch(mirror: MirrorSettings) -> Snapshot | None:
         environment = _credentials(mirror)
         with cache.locked():
             snapshot = None
+            if verify and (damaged := cache.discard_damaged()):
+                logger.warning("%s: damaged, and downloaded again: %s", mirror.model, ", ".join(damaged))
             if mirror.uri is not None:
-                snapshot = _fetch_model(mirror, cache, open_store(mirror, mirror.uri, environment))
+                snapshot = _fetch_model(mirror, cache, open_store(mirror, mirror.uri, environment), sink)
             for each in mirror.extra_files:
-                _fetch_extra(mirror, each, open_store(mirror, each.uri, environment))
+                _fetch_extra(mirror, each, open_store(mirror, each.uri, environment), sink)
     except OSError as error:
         where = error.filename or hub_cache()
         raise MirrorError(f"{where}: {error.strerror or error}; check the disk of the cache") from error
@@ -72,7 +88,6 @@ def open_store(mirror: MirrorSettings, uri: str, environment: Mapping[str, str])
         mirror.s3,
         anonymous=mirror.anonymous,
         environment=environment,
-        connections=CONNECTIONS,
     )
 
 
@@ -84,13 +99,13 @@ def _credentials(mirror: MirrorSettings) -> Mapping[str, str]:
     return request_credentials(mirror.credentials, os.environ, CREDENTIAL_VARIABLES)
 
 
-def _fetch_model(mirror: MirrorSettings, cache: ModelCache, store: Store) -> Snapshot:
+def _fetch_model(mirror: MirrorSettings, cache: ModelCache, store: Store, sink: Sink | None) -> Snapshot:
     found = store.objects()
     taken = folder.select(found, mirror.filters)
     folder.check_is_model(store, found, taken)
     folder.check_paths(store, taken)
     revision = _revision(store, found)
-    download_all(store, cache.missing(taken))
+    download_all(store, cache.missing(taken), sink)
     snapshot = cache.publish(taken, revision)
     logger.info("%s: %d files are in %s", store.address(), len(taken), snapshot.path)
     return snapshot
@@ -105,7 +120,11 @@ def _revision(store: Store, found: Sequence[StoredObject]) -> str:
         )
         return NO_HASH
     try:
-        content = b"".join(store.read(stored, 0, min(stored.size, _LONGEST_HASH))) if stored.size else b""
+        content = (
+            b"".join(map(bytes, store.read(stored, 0, min(stored.size, _LONGEST_HASH))))
+            if stored.size
+            else b""
+        )
     except TransientError as error:
         raise MirrorError(
             f"{store.address(_HASH_OBJECT)}: {error}; check the network and the store"
@@ -113,7 +132,7 @@ def _revision(store: Store, found: Sequence[StoredObject]) -> str:
     return content.decode(errors="replace").strip()
 
 
-def _fetch_extra(mirror: MirrorSettings, extra: ExtraFilesSettings, store: Store) -> None:
+def _fetch_extra(mirror: MirrorSettings, extra: ExtraFilesSettings, store: Store, sink: Sink | None) -> None:
     """Download a folder into a directory; a file with the object's size and time is there already."""
     destination = Path(os.path.expandvars(extra.destination)).expanduser().absolute()
     if "$" in str(destination):
@@ -126,8 +145,8 @@ def _fetch_extra(mirror: MirrorSettings, extra: ExtraFilesSettings, store: Store
         raise MirrorError(f"{store.address()}: the folder of extra files is empty; check its bucket_uri")
     taken = folder.select(found, mirror.filters)
     folder.check_paths(store, taken)
-    downloads = (Download(each, destination / each.path) for each in taken)
-    download_all(store, [each for each in downloads if not _is_there(each)])
+    downloads = (Download(each, destination / each.path, this_machine()) for each in taken)
+    download_all(store, [each for each in downloads if not _is_there(each)], sink)
     logger.info("%s: %d files are in %s", store.address(), len(taken), destination)
 
 
@@ -142,8 +161,9 @@ def _is_there(download: Download) -> bool:
 def main(arguments: Sequence[str]) -> int:
     """Fetch the mirror that the command line gives as JSON, and print the path of its snapshot."""
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    mirror, *options = arguments
     try:
-        snapshot = fetch(MirrorSettings.model_validate_json(arguments[0]))
+        snapshot = fetch(MirrorSettings.model_validate_json(mirror), verify="--verify" in options)
     except MirrorError as error:
         print(error, file=sys.stderr)  # noqa: T201
         return 1

@@ -27,7 +27,8 @@ class GcsStore:
     requests carry none: public buckets are read so.
     """
 
-    range_size = 8 << 20  # the client holds a range in memory
+    range_size = 8 << 20  # the client holds a range in memory, twice for a moment
+    connections = 16
 
     def __init__(self, bucket: str, prefix: str, *, anonymous: bool) -> None:
         self._prefix = prefix

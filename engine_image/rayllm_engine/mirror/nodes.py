@@ -1,4 +1,4 @@
-"""A replica's mirror: downloaded on every node that runs one of its workers, before its engine starts."""
+"""A replica's files: downloaded on every node that runs one of its workers, before its engine starts."""
 
 import asyncio
 import contextlib
@@ -12,30 +12,57 @@ from ray.exceptions import RayTaskError
 from ray.util import get_current_placement_group, placement_group_table
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+from rayllm_engine.hub import fetch_from_hub
+from rayllm_engine.loading import plan_loading
 from rayllm_engine.mirror.cache import Snapshot, fingerprint
 from rayllm_engine.mirror.errors import MirrorError
 from rayllm_engine.mirror.fetch import fetch
 from rayllm_engine.mirror.settings import MirrorSettings
+from rayllm_engine.progress import Sink
 
 Result = TypeVar("Result")
 
 
 @contextlib.asynccontextmanager
-async def model_files(config: Any, mirror: MirrorSettings | None) -> AsyncIterator[None]:
-    """Bring the mirror's files to where the engine of this LLMConfig loads them, and start it inside.
+async def model_files(
+    config: Any, mirror: MirrorSettings | None, sink: Sink | None = None
+) -> AsyncIterator[None]:
+    """Bring the model's files to where the engine of this LLMConfig loads them, and start it inside.
 
-    The engine gets the snapshot's path, so nobody asks the Hugging Face Hub for the model.
+    The engine gets the path of the snapshot, so that it asks nobody for the model: a failed download is never
+    followed by another from elsewhere, whose failure would hide the first.
+
+    Parameters
+    ----------
+    config
+        Ray's LLMConfig.
+    mirror
+        The mirror of the contract. Default: the model comes from the Hub, or from where its id says.
+    sink
+        Is told the progress of this node.
 
     Raises
     ------
     MirrorError
         The files cannot be had, or were replaced by another replica while the engine was loading them.
     """
-    snapshot = None if mirror is None else _agreed(await on_every_node(partial(fetch, mirror)))
+    engine = config.get_engine_config()
+    plan = plan_loading(engine.hf_model_id, config.engine_kwargs, mirror)
+    snapshot = None
+    if plan.mirror is not None:
+        snapshot = _agreed(
+            await on_every_node(partial(fetch, plan.mirror), partial(fetch, plan.mirror, sink))
+        )
+    if plan.hub is not None:
+        everywhere = partial(fetch_from_hub, plan.hub, plan.revision)
+        paths = await on_every_node(everywhere, partial(everywhere, sink=sink))
+        engine.hf_model_id = _same_path(paths)
+    elif plan.source is not None:
+        engine.hf_model_id = plan.source
     if snapshot is None:
         yield
         return
-    config.get_engine_config().hf_model_id = snapshot.path
+    engine.hf_model_id = snapshot.path
     yield
     if set(await on_every_node(partial(fingerprint, Path(snapshot.path)))) != {snapshot.fingerprint}:
         raise MirrorError(
@@ -44,10 +71,19 @@ async def model_files(config: Any, mirror: MirrorSettings | None) -> AsyncIterat
         )
 
 
-async def on_every_node(work: Callable[[], Result]) -> list[Result]:
+async def on_every_node(
+    work: Callable[[], Result], work_here: Callable[[], Result] | None = None
+) -> list[Result]:
     """Run a function on each node of the replica's placement group, and return the results.
 
     Here it runs in a thread, elsewhere as a Ray task that asks for no resources.
+
+    Parameters
+    ----------
+    work
+        The function; it is sent to other nodes.
+    work_here
+        What runs on this node. Default: the same.
 
     Raises
     ------
@@ -67,7 +103,7 @@ async def on_every_node(work: Callable[[], Result]) -> list[Result]:
         for node in sorted(nodes - {here})
     ]
     try:
-        return list(await asyncio.gather(asyncio.to_thread(work), *elsewhere))
+        return list(await asyncio.gather(asyncio.to_thread(work_here or work), *elsewhere))
     except RayTaskError as error:
         if isinstance(error.cause, MirrorError):
             raise error.cause from None  # the sentence, without Ray's traceback around it
@@ -82,3 +118,13 @@ def _agreed(snapshots: list[Snapshot | None]) -> Snapshot | None:
             " the download, and the next start takes the new one, or HF_HOME differs between the nodes"
         )
     return first
+
+
+def _same_path(paths: list[str]) -> str:
+    if len(set(paths)) > 1:
+        raise MirrorError(
+            f"{paths[0]}: the replica's nodes have different snapshots: {', '.join(sorted(set(paths)))};"
+            " either the model changed on the Hub during the download, and the next start takes the new one,"
+            " or HF_HOME differs between the nodes"
+        )
+    return paths[0]

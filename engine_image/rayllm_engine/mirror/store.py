@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from rayllm_engine.mirror.checksums import Checksum
+from rayllm_engine.mirror.checksums import Block, Checksum
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,8 @@ class Store(Protocol):
 
     range_size: int
     """Bytes that one request should ask for."""
+    connections: int
+    """Requests at the same time."""
 
     def address(self, path: str = "") -> str:
         """Return the address of an object below the folder, for messages."""
@@ -38,8 +40,11 @@ class Store(Protocol):
         """List the folder with all below it."""
         ...
 
-    def read(self, stored: StoredObject, start: int, end: int) -> Iterator[bytes]:
-        """Read the bytes from start up to, not including, end, of exactly this version of the object."""
+    def read(self, stored: StoredObject, start: int, end: int) -> Iterator[Block]:
+        """Read the bytes from start up to, not including, end, of exactly this version of the object.
+
+        A block holds its bytes only until the next one is asked for.
+        """
         ...
 
     def checksum(self, stored: StoredObject) -> Checksum | None:

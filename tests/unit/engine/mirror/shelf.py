@@ -1,10 +1,12 @@
 """A store in memory, with the faults that a test asks for."""
 
 import hashlib
+import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
-from rayllm_engine.mirror.checksums import Checksum
+from rayllm_engine.mirror.checksums import Checksum, Scheme
 from rayllm_engine.mirror.errors import TransientError
 from rayllm_engine.mirror.store import StoredObject
 
@@ -17,8 +19,15 @@ class Shelf:
 
     contents: Mapping[str, bytes]
     range_size: int = 4
+    connections: int = 4
     breaks: int = 0
     """How many reads end in the middle before they all succeed."""
+    scheme: Scheme | None = None
+    """How the checksums are made. Default: the MD5 of the whole."""
+    gives_none: bool = False
+    """Whether there are no checksums at all."""
+    dead_from: int | None = None
+    """The byte from which on every read breaks off."""
     spoil: Callable[[bytes], bytes] = lambda block: block
     """What happens to bytes on their way."""
     reads: list[tuple[str, int, int]] = field(default_factory=list)
@@ -37,6 +46,8 @@ class Shelf:
     def read(self, stored: StoredObject, start: int, end: int) -> Iterator[bytes]:
         """Read a range in two halves, between which it may break."""
         self.reads.append((stored.path, start, end))
+        if self.dead_from is not None and start >= self.dead_from:
+            raise TransientError("the line went dead")
         half = start + (end - start) // 2
         if half > start:
             yield self.spoil(self.contents[stored.path][start:half])
@@ -46,5 +57,18 @@ class Shelf:
         yield self.spoil(self.contents[stored.path][half:end])
 
     def checksum(self, stored: StoredObject) -> Checksum | None:
-        """Return the MD5."""
-        return Checksum("md5", bytes.fromhex(stored.version))
+        """Return the checksum as the scheme has it."""
+        if self.gives_none:
+            return None
+        return (
+            Checksum(Scheme("md5"), bytes.fromhex(stored.version))
+            if self.scheme is None
+            else self._made(stored)
+        )
+
+    def _made(self, stored: StoredObject) -> Checksum:
+        assert self.scheme is not None
+        with tempfile.NamedTemporaryFile() as file:
+            file.write(self.contents[stored.path])
+            file.flush()
+            return Checksum(self.scheme, self.scheme.of_file(Path(file.name)))

@@ -1,6 +1,7 @@
 """The layout of the Hugging Face cache, and what a refresh leaves in it."""
 
 import os
+import select
 import subprocess
 import sys
 from pathlib import Path
@@ -31,7 +32,8 @@ def seen_in(snapshot: Snapshot) -> dict[str, bytes]:
 
 
 def blobs(hub: Path) -> list[bytes]:
-    return sorted(path.read_bytes() for path in (hub / "models--org--model" / "blobs").iterdir())
+    found = (hub / "models--org--model" / "blobs").iterdir()
+    return sorted(path.read_bytes() for path in found if path.suffix != ".checksum")
 
 
 def test_a_snapshot_is_where_hugging_face_looks_for_it(tmp_path: Path) -> None:
@@ -103,29 +105,60 @@ def test_the_fingerprint_of_what_is_not_there_is_empty(tmp_path: Path) -> None:
     assert fingerprint(tmp_path / "none") == ""
 
 
+def test_damage_that_left_the_size_is_found_by_the_recorded_checksum(tmp_path: Path) -> None:
+    snapshot, _ = fill(tmp_path, FIRST)
+    weights = (Path(snapshot.path) / "weights").resolve()
+    weights.write_bytes(b"FIRST")
+    assert ModelCache(tmp_path, "org/model").discard_damaged() == [weights.name]
+    repaired, shelf = fill(tmp_path, FIRST)
+    assert [path for path, _, _ in shelf.reads] == ["weights"]
+    assert seen_in(repaired) == FIRST
+    assert ModelCache(tmp_path, "org/model").discard_damaged() == []
+
+
+def test_no_records_or_leftovers_outlive_their_blobs(tmp_path: Path) -> None:
+    fill(tmp_path, FIRST)
+    folder = tmp_path / "models--org--model" / "blobs"
+    (folder / f"{'0' * 40}-5.another.incomplete.ranges").touch()
+    fill(tmp_path, {"config.json": b"{}"})
+    assert sorted(path.suffix for path in folder.iterdir()) == ["", ".checksum"]
+
+
 HOLD = """
-import logging, sys, pathlib
+import sys, pathlib
+from rayllm_engine.mirror import locks
 from rayllm_engine.mirror.cache import ModelCache
-logging.basicConfig(level=logging.INFO, stream=sys.stdout, format="%(message)s")
-with ModelCache(pathlib.Path(sys.argv[1]), "org/model").locked():
+locks.BEAT_SECONDS, locks.DEAD_SECONDS = 0.1, 2
+with ModelCache(pathlib.Path(sys.argv[1]), "org/model", sys.argv[2]).locked():
     print("held", flush=True)
     sys.stdin.read()
 """
 
 
-def test_one_process_at_a_time_is_in_the_folder_and_a_killed_one_does_not_block_it(tmp_path: Path) -> None:
-    command = [sys.executable, "-c", HOLD, str(tmp_path)]
+@pytest.mark.parametrize("machines", [("one", "one"), ("one", "two")], ids=["one machine", "a shared volume"])
+def test_one_process_at_a_time_is_in_the_folder_and_a_killed_one_does_not_block_it(
+    tmp_path: Path, machines: tuple[str, str]
+) -> None:
     environment = os.environ | {"PYTHONPATH": str(Path(rayllm_engine.__file__).parents[1])}
     pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "env": environment}
-    with subprocess.Popen(command, text=True, **pipes) as first:
-        assert _line(first) == "held"
-        with subprocess.Popen(command, text=True, **pipes) as second:
-            assert _line(second).endswith("waiting for another replica that is downloading it")
-            first.kill()
-            assert _line(second) == "held"
+    command = [sys.executable, "-c", HOLD, str(tmp_path)]
+    with (
+        subprocess.Popen([*command, machines[0]], **pipes) as first,
+        subprocess.Popen([*command, machines[1]], **pipes) as second,
+    ):
+        holder, waiter = (first, second) if _is_readable(first, second) is first else (second, first)
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == b"held\n"
+        assert _is_readable(waiter, seconds=3) is None, "two processes held the lock at once"
+        holder.kill()
+        assert _is_readable(waiter) is waiter, "the lock of a dead process is still held"
+        waiter.kill()
 
 
-def _line(process: "subprocess.Popen[str]") -> str:
-    """Return the next line that a process prints."""
-    assert process.stdout is not None
-    return process.stdout.readline().strip()
+def _is_readable(
+    *processes: "subprocess.Popen[bytes]", seconds: float = 30
+) -> "subprocess.Popen[bytes] | None":
+    """Return the first process that prints something, None if none does in time."""
+    outputs = {process.stdout: process for process in processes if process.stdout}
+    readable, _, _ = select.select(list(outputs), [], [], seconds)
+    return outputs[readable[0]] if readable else None

@@ -1,0 +1,202 @@
+"""A model of the Hugging Face Hub, in the Hub's own cache on the machine that this runs on.
+
+huggingface_hub downloads, resumes and honours HF_ENDPOINT, HF_HUB_OFFLINE and the token; what it lacks is
+added: one download for a machine however many replicas start, a look at the disk first, progress, and the
+cause of a failure in one sentence. ``python -m rayllm_engine.hub MODEL [REVISION]`` does the same by hand.
+"""
+
+import contextlib
+import logging
+import os
+import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from rayllm_engine.mirror.cache import ModelCache
+from rayllm_engine.mirror.disk import check_free
+from rayllm_engine.mirror.errors import MirrorError
+from rayllm_engine.mirror.fetch import hub_cache
+from rayllm_engine.progress import Reporter, Sink
+
+logger = logging.getLogger("ray.serve")
+
+OTHER_FORMATS = (
+    "*.h5",
+    "*.msgpack",
+    "*.onnx",
+    "*.ot",
+    "*.tflite",
+    "*.gguf",
+    "original/*",
+    "onnx/*",
+    "openvino/*",
+)
+"""Weights that vLLM does not load in its default format, as patterns of huggingface_hub."""
+_OLDER_WEIGHTS = ("*.bin", "*.pt", "*.pth")
+"""Not downloaded where there are safetensors, which vLLM prefers."""
+_LOOK_SECONDS = 1.0
+_LIBRARIES = {"huggingface_hub", "httpx", "httpx2", "hf_xet"}
+
+_HELP = {
+    401: "check the model's id; a private or gated one needs cluster_config.huggingFaceToken",
+    403: "accept the model's licence on its page with the account of the token, or check the token's rights",
+    404: "check the model's id and revision",
+    429: "the Hub refuses more requests for now; a token raises the limit",
+}
+"""What to do about an answer of the Hub, by HTTP status."""
+
+
+def fetch_from_hub(model: str, revision: str | None = None, sink: Sink | None = None) -> str:
+    """Download what is not here yet of a model, and return the path of its snapshot.
+
+    Parameters
+    ----------
+    model
+        ``organization/model``.
+    revision
+        A branch, tag or commit. Default: the Hub's ``main``.
+    sink
+        Is told the progress, besides the log.
+
+    Raises
+    ------
+    MirrorError
+        The model cannot be had: what the Hub said and what to do.
+    """
+    cache = ModelCache(hub_cache(), model)
+    try:
+        with cache.locked():
+            return _fetch(cache.blobs, model, revision, sink)
+    except MirrorError:
+        raise
+    except Exception as error:
+        # huggingface_hub lets its own errors through, those of its HTTP client and those of the disk.
+        if isinstance(error, OSError | ValueError) or type(error).__module__.split(".")[0] in _LIBRARIES:
+            raise refusal(model, revision, error) from error
+        raise
+
+
+def _fetch(blobs: Path, model: str, revision: str | None, sink: Sink | None) -> str:
+    from huggingface_hub import snapshot_download  # noqa: PLC0415 - what unit tests do needs no library
+
+    download = partial(snapshot_download, model, revision=revision)
+    try:
+        listed = download(ignore_patterns=[*OTHER_FORMATS], dry_run=True)
+    except Exception as error:
+        here = None if _answered(error) else _complete_snapshot(download)
+        if here is None:
+            raise
+        logger.warning("%s: %s; what is here is complete, and is used", _address(model), _first_line(error))
+        return here
+    has_safetensors = any(each.filename.endswith(".safetensors") for each in listed)
+    ignored = [*OTHER_FORMATS, *(_OLDER_WEIGHTS if has_safetensors else ())]
+    wanted = download(ignore_patterns=ignored, dry_run=True)
+    total = sum(each.file_size or 0 for each in wanted if each.will_download)
+    check_free(blobs, total, _address(model))
+    with _progress(blobs, _address(model), total, sink):
+        path: str = download(ignore_patterns=ignored)
+    return path
+
+
+def _complete_snapshot(download: Callable[..., str]) -> str | None:
+    """Return the snapshot that the cache holds whole, None where it does not."""
+    from huggingface_hub.errors import LocalEntryNotFoundError  # noqa: PLC0415
+
+    for ignored in (OTHER_FORMATS, (*OTHER_FORMATS, *_OLDER_WEIGHTS)):
+        try:
+            path = download(ignore_patterns=[*ignored], local_files_only=True)
+        except LocalEntryNotFoundError:
+            continue
+        if ignored == OTHER_FORMATS or any(Path(path).glob("*.safetensors")):
+            return path
+    return None
+
+
+def refusal(model: str, revision: str | None, error: Exception) -> MirrorError:
+    """Return the cause of a failure: an answer of the Hub among the exceptions, else the first of them."""
+    address = _address(model) + (f" at {revision!r}" if revision else "")
+    answered = _answered(error)
+    if answered is not None:
+        status = answered.response.status_code
+        said = getattr(answered, "server_message", None) or _first_line(answered)
+        help_ = _HELP.get(status, "check the Hub, and then restart the model")
+        return MirrorError(f"{address}: the Hub answered {status}: {said}; {help_}")
+    first = _first_line(_causes(error)[-1])
+    return MirrorError(f"{address}: {first}; check HF_ENDPOINT, the pod's network and the disk of the cache")
+
+
+def _answered(error: BaseException) -> Any:
+    """Return the error among the causes that carries an answer of the Hub, None where it never answered."""
+    return next((each for each in _causes(error) if getattr(each, "response", None) is not None), None)
+
+
+def _causes(error: BaseException) -> list[BaseException]:
+    """Return the error and what led to it, the last first."""
+    causes = [error]
+    while (cause := causes[-1].__cause__ or causes[-1].__context__) is not None and cause not in causes:
+        causes.append(cause)
+    return causes
+
+
+def _address(model: str) -> str:
+    return f"{os.environ.get('HF_ENDPOINT', 'https://huggingface.co').rstrip('/')}/{model}"
+
+
+def _first_line(error: BaseException) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return (lines[0] if lines else type(error).__name__).rstrip(".")
+
+
+@contextlib.contextmanager
+def _progress(blobs: Path, address: str, total: int, sink: Sink | None) -> Iterator[None]:
+    """Report by what the cache's files hold: the Hub's clients (HTTP, Xet) each have bars of their own."""
+    if total == 0:
+        yield
+        return
+    before, over = _held(blobs), threading.Event()
+    reporter = Reporter("downloading", address, total, sink)
+
+    def watch() -> None:
+        counted = 0
+        while not over.wait(_LOOK_SECONDS):
+            held = min(max(_held(blobs) - before, counted), total)
+            reporter.add(held - counted)
+            counted = held
+
+    watcher = threading.Thread(target=watch, daemon=True, name="hub-progress")
+    watcher.start()
+    try:
+        yield
+    finally:
+        over.set()
+        watcher.join()
+    reporter.finish()
+
+
+def _held(blobs: Path) -> int:
+    """Return the bytes of disk that the files take; those that vanish meanwhile take none."""
+    held = 0
+    with contextlib.suppress(FileNotFoundError):
+        for each in os.scandir(blobs):
+            with contextlib.suppress(FileNotFoundError):
+                held += each.stat(follow_symlinks=False).st_blocks * 512
+    return held
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Fetch the model that the command line names, and print the path of its snapshot."""
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    settings: tuple[Any, ...] = tuple(arguments)
+    try:
+        print(fetch_from_hub(*settings))  # noqa: T201 (its output is its purpose)
+    except MirrorError as error:
+        print(error, file=sys.stderr)  # noqa: T201
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
