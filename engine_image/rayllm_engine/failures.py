@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 from rayllm_engine.causes import Cause, find_cause
 from rayllm_engine.metrics import ReplicaMetrics
-from rayllm_engine.mirror.errors import MirrorError
+from rayllm_engine.mirror.errors import HubError, MirrorError
 from rayllm_engine.output import Output, errors, last_exception, plain
 from rayllm_engine.settings import InvalidSettingsError
 
@@ -116,14 +116,8 @@ def start_failure(error: BaseException, output: str) -> Failure:
         What this process and its children wrote meanwhile: vLLM's engine tells its cause only there.
     """
     raised = list(_chain(error))
-    for each in raised:
-        if isinstance(each, EngineFailedError):
-            return each.failure
-        if isinstance(each, MirrorError):
-            return mirror_failure(str(each))
-        if isinstance(each, InvalidSettingsError):
-            remedy = "use an engine image and an operator of the same release, and correct that key"
-            return Failure("InvalidSettings", str(each), remedy)
+    if (known := next(filter(None, map(_known, raised)), None)) is not None:
+        return known
     text = "\n".join(f"{type(each).__name__}: {each}" for each in raised)
     cause = find_cause(plain(text)) or find_cause(errors(output))
     if cause is not None:
@@ -131,6 +125,21 @@ def start_failure(error: BaseException, output: str) -> Failure:
     if isinstance(error, WarmUpError):
         return Failure("WarmUpFailed", f"The warm-up failed: {error}", "read what the engine answered")
     return _unknown("EngineStartFailed", error, output)
+
+
+def _known(error: BaseException) -> Failure | None:
+    """Return the failure that an exception of our own tells, None of any other."""
+    if isinstance(error, EngineFailedError):
+        return error.failure
+    if isinstance(error, HubError):
+        message, _, remedy = str(error).rpartition("; ")
+        return Failure(error.reason, message, remedy, {"model": error.model})
+    if isinstance(error, MirrorError):
+        return mirror_failure(str(error))
+    if isinstance(error, InvalidSettingsError):
+        remedy = "use an engine image and an operator of the same release, and correct that key"
+        return Failure("InvalidSettings", str(error), remedy)
+    return None
 
 
 def death_of(processes: Iterable[Process]) -> Callable[[BaseException, str], Failure]:

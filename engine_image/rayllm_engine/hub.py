@@ -17,7 +17,7 @@ from typing import Any
 
 from rayllm_engine.mirror.cache import ModelCache
 from rayllm_engine.mirror.disk import check_free
-from rayllm_engine.mirror.errors import MirrorError
+from rayllm_engine.mirror.errors import HubError, MirrorError
 from rayllm_engine.mirror.fetch import hub_cache
 from rayllm_engine.progress import Reporter, Sink
 
@@ -63,8 +63,10 @@ def fetch_from_hub(model: str, revision: str | None = None, sink: Sink | None = 
 
     Raises
     ------
-    MirrorError
+    HubError
         The model cannot be had: what the Hub said and what to do.
+    MirrorError
+        There is too little room on the disk.
     """
     cache = ModelCache(hub_cache(), model)
     try:
@@ -115,7 +117,7 @@ def _complete_snapshot(download: Callable[..., str]) -> str | None:
     return None
 
 
-def refusal(model: str, revision: str | None, error: Exception) -> MirrorError:
+def refusal(model: str, revision: str | None, error: Exception) -> HubError:
     """Return the cause of a failure: an answer of the Hub among the exceptions, else the first of them."""
     address = _address(model) + (f" at {revision!r}" if revision else "")
     answered = _answered(error)
@@ -123,9 +125,30 @@ def refusal(model: str, revision: str | None, error: Exception) -> MirrorError:
         status = answered.response.status_code
         said = getattr(answered, "server_message", None) or _first_line(answered)
         help_ = _HELP.get(status, "check the Hub, and then restart the model")
-        return MirrorError(f"{address}: the Hub answered {status}: {said}; {help_}")
+        return HubError(f"{address}: the Hub answered {status}: {said}; {help_}", model, _reason(answered))
+    if _is_a(error, "OfflineModeIsEnabled"):
+        words = "the replica is offline (HF_HUB_OFFLINE), and the model is not in the cache"
+        help_ = "unset HF_HUB_OFFLINE, fill the cache, or use a mirror"
+        return HubError(f"{address}: {words}; {help_}", model, "HubUnreachable")
     first = _first_line(_causes(error)[-1])
-    return MirrorError(f"{address}: {first}; check HF_ENDPOINT, the pod's network and the disk of the cache")
+    help_ = "check HF_ENDPOINT, the pod's network and the disk of the cache"
+    return HubError(f"{address}: {first}; {help_}", model, "HubUnreachable")
+
+
+def _reason(answered: BaseException) -> str:
+    """Return what an answer of the Hub means; a token sees neither what is not there nor what is hidden."""
+    if _is_a(answered, "GatedRepoError"):
+        return "HubGated"
+    if _is_a(answered, "RepositoryNotFoundError") or _is_a(answered, "RevisionNotFoundError"):
+        return "HubNotFound"
+    refused = answered.response.status_code in {401, 403}  # type: ignore[attr-defined]
+    return "HubUnauthorized" if refused else "HubUnreachable"
+
+
+def _is_a(error: BaseException, name: str) -> bool:
+    """Return whether the error, or one that led to it, is of huggingface_hub's class of this name."""
+    kinds = {kind.__name__ for each in _causes(error) for kind in type(each).__mro__}
+    return name in kinds
 
 
 def _answered(error: BaseException) -> Any:

@@ -20,10 +20,10 @@ ONLINE = ("gated", "missing", "unauthorized")
 """Cases that ask a Hub; all others are offline."""
 
 EXPECTED: dict[str, tuple[str, str, dict[str, Any]]] = {
-    "offline": ("HubUnreachable", "The replica is offline (HF_HUB_OFFLINE)", {}),
-    "gated": ("HubGated", "org/gated is gated, and the token has no access", {"model": "org/gated"}),
-    "missing": ("HubNotFound", "no model org/missing that this token, or nobody, may see", {"model": "org/missing"}),
-    "unauthorized": ("HubUnauthorized", "refused org/unauthorized: 401", {"model": "org/unauthorized"}),
+    "offline": ("HubUnreachable", "the replica is offline (HF_HUB_OFFLINE)", {"model": "org/none"}),
+    "gated": ("HubGated", "/org/gated: the Hub answered 403: ", {"model": "org/gated"}),
+    "missing": ("HubNotFound", "/org/missing: the Hub answered 401: ", {"model": "org/missing"}),
+    "unauthorized": ("HubUnauthorized", "/org/unauthorized: the Hub answered 401: ", {"model": "org/unauthorized"}),
     "no directory": ("ModelFilesMissing", "There is no directory", {}),
     "too long": ("ContextTooLong", "is 100000, and the model was made for 4096", {"max_model_len": 100_000, "longest": 4096}),
     "architecture": ("UnsupportedModel", "architecture 'OwnForCausalLM'", {"architecture": "'OwnForCausalLM'"}),

@@ -19,7 +19,7 @@ from rayllm_engine.failures import (
     reported,
     start_failure,
 )
-from rayllm_engine.mirror.errors import MirrorError
+from rayllm_engine.mirror.errors import HubError, MirrorError
 from rayllm_engine.settings import InvalidSettingsError
 
 OTHER = RuntimeError(
@@ -153,6 +153,12 @@ def test_a_mirror_names_the_object_the_answer_and_what_to_do() -> None:
         "check the role",
         {"object": "s3://b/m/config.json"},
     )
+
+
+def test_the_hubs_answer_keeps_its_reason_on_the_way_through_other_processes() -> None:
+    error = pickle.loads(pickle.dumps(HubError("hub/m: the Hub answered 403: gated; ask", "m", "HubGated")))
+    failure = start_failure(error, "")
+    assert failure == Failure("HubGated", "hub/m: the Hub answered 403: gated", "ask", {"model": "m"})
 
 
 def test_invalid_settings_and_a_refused_warm_up_have_reasons_of_their_own() -> None:
