@@ -156,7 +156,7 @@ def test_a_mirror_names_the_object_the_answer_and_what_to_do() -> None:
 
 
 def test_the_hubs_answer_keeps_its_reason_on_the_way_through_other_processes() -> None:
-    error = pickle.loads(pickle.dumps(HubError("hub/m: the Hub answered 403: gated; ask", "m", "HubGated")))
+    error = pickle.loads(pickle.dumps(HubError("hub/m: the Hub answered 403: gated; ask", "m", "HubGated")))  # noqa: S301 (its own bytes)
     failure = start_failure(error, "")
     assert failure == Failure("HubGated", "hub/m: the Hub answered 403: gated", "ask", {"model": "m"})
 
