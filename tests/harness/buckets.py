@@ -196,11 +196,11 @@ class Wire:
             server.shutdown(socket.SHUT_WR)
 
     def _back(self, server: socket.socket, client: socket.socket) -> None:
-        long = 0
+        passed = 0
         while block := server.recv(_BLOCK):
             time.sleep(self.pause)
-            long = long + 1 if len(block) == _BLOCK else 0
-            if long > 1:  # in the middle of a body
+            passed = len(block) + (0 if block.startswith(b"HTTP/1.") else passed)
+            if passed > _BLOCK:  # in the middle of a long body
                 self.hold.wait()
                 if self._is_cut():
                     return

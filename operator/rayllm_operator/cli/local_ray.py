@@ -21,6 +21,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from rayllm_operator.api.root_cause import last_line
 from rayllm_operator.cli import supervisor
 
 START_SECONDS = 300.0
@@ -129,7 +130,7 @@ class LocalRay:
             self._request("PUT", serve_config, timeout=_DEPLOY_SECONDS)
         except urllib.error.HTTPError as error:
             raise LocalRayError(
-                f"Serve refused the configuration: {last_line(error.read().decode())}"
+                f"Serve refused the configuration: {last_words(error.read().decode())}"
             ) from None
         except OSError as error:
             raise LocalRayError(f"Serve's API did not take the configuration: {error}") from None
@@ -160,7 +161,7 @@ class LocalRay:
         return self.directory / "ray-start.log"
 
     def _last_words(self) -> str:
-        return last_line(self._log.read_text(errors="replace"))
+        return last_words(self._log.read_text(errors="replace"))
 
     def _wait_until_up(self) -> None:
         deadline = time.monotonic() + START_SECONDS
@@ -264,9 +265,9 @@ def environment_without_ray() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if name not in foreign}
 
 
-def last_line(text: str) -> str:
+def last_words(text: str) -> str:
     """Return the last line that says something: of a traceback, the cause."""
-    return next((line.strip() for line in reversed(text.splitlines()) if line.strip()), "no reason was given")
+    return last_line(text) or "no reason was given"
 
 
 def _short_directory() -> str | None:

@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from rayllm_operator.api.root_cause import root_cause
 from rayllm_operator.cli import options
 from rayllm_operator.cli.engine import Engine, EngineMissingError, find_engine
 from rayllm_operator.cli.inputs import read_inputs
@@ -20,7 +21,7 @@ from rayllm_operator.cli.local_application import (
     llm_config,
     local_application,
 )
-from rayllm_operator.cli.local_ray import LocalRay, LocalRayError, environment_without_ray, last_line
+from rayllm_operator.cli.local_ray import LocalRay, LocalRayError, environment_without_ray
 from rayllm_operator.cli.progress import Progress
 from rayllm_operator.cli.render import refuse_errors
 from rayllm_operator.cli.requests_log import RequestsLog
@@ -191,13 +192,13 @@ def _state(applications: dict[str, Any]) -> str:
 
 
 def _cause(application: dict[str, Any]) -> str:
-    """Return the last line of the deployment that failed, which names the exception."""
+    """Return why the deployment that failed did not start."""
     failed = [
         deployment["message"]
         for deployment in application["deployments"].values()
         if deployment["status"] not in {"HEALTHY", "UPDATING"} and deployment["message"]
     ]
-    return last_line(failed[0] if failed else application["message"])
+    return root_cause(failed[0] if failed else application["message"]) or "no reason was given"
 
 
 def _announce(application: LocalApplication, progress: Progress) -> None:

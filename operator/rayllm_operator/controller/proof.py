@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from rayllm_operator.api.root_cause import last_line
 from rayllm_operator.controller.changes import differences
 from rayllm_operator.controller.observed import Observed, Proof, ServeDetails
 from rayllm_operator.controller.serving import (
@@ -15,7 +16,6 @@ from rayllm_operator.controller.serving import (
     active_cluster,
     application_of,
     is_model_deployment,
-    last_line,
 )
 from rayllm_operator.kube.errors import ApiError
 from rayllm_operator.kube.port import Answer, ApiPort, ServicePort

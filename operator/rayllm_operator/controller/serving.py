@@ -10,6 +10,7 @@ from typing import Any
 
 import yaml
 
+from rayllm_operator.api.root_cause import root_cause
 from rayllm_operator.kube.port import Manifest
 
 RUNNING = "RUNNING"
@@ -103,11 +104,6 @@ def parse_config(ray_service: Manifest) -> Mapping[str, Any]:
     return config if isinstance(config, Mapping) else {}
 
 
-def last_line(message: str) -> str:
-    """Return the last line with text: in a traceback it is the one that names the cause."""
-    return next((line.strip() for line in reversed(message.splitlines()) if line.strip()), "")
-
-
 def _autoscaling(application: Mapping[str, Any]) -> Mapping[str, Any]:
     for deployment in application.get("deployments") or []:
         if is_model_deployment(str(deployment.get("name", ""))):
@@ -141,4 +137,4 @@ def _cause(application: Mapping[str, Any], deployments: Mapping[str, Mapping[str
         if deployment.get("status") not in {"HEALTHY", "UPDATING"}
     ]
     messages.append(application.get("message") or "")
-    return next((line for message in messages if (line := last_line(message))), "")
+    return next((line for message in messages if (line := root_cause(message))), "")

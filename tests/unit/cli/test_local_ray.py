@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from rayllm_operator.cli import supervisor
-from rayllm_operator.cli.local_ray import LocalRay, LocalRayError, RayNode, free_ports, last_line
+from rayllm_operator.cli.local_ray import LocalRay, LocalRayError, RayNode, free_ports, last_words
 
 
 def test_a_ray_that_ends_is_told_with_its_last_words_and_its_log_is_kept(tmp_path: Path) -> None:
@@ -36,4 +36,4 @@ def test_free_ports_are_all_different() -> None:
     ],
 )
 def test_the_last_line_of_a_traceback_is_its_cause(text: str, line: str) -> None:
-    assert last_line(text) == line
+    assert last_words(text) == line
