@@ -24,7 +24,7 @@ from rayllm_operator.plan.request_limits import RETRY_AFTER_SECONDS
 from rayllm_operator.render.ray_environment import RAY_ENVIRONMENT
 from rayllm_operator.render.serve_config import serve_application
 from tests.harness.data_paths import SCALING
-from tests.harness.local_stack import engine_python, make_model, wait_until
+from tests.harness.local_stack import engine_python, make_model, wait_for_endpoint, wait_until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1800)]
 
@@ -70,6 +70,8 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[LocalRay, 
     with LocalRay(str(engine_python()), RayNode(cpus=4), environment) as ray:
         ray.deploy(config)
         wait_until("both paths being served", lambda: are_running(ray), seconds=DEPLOY_SECONDS)
+        for path in DataPath:
+            wait_for_endpoint(f"http://127.0.0.1:{port}/{path.lower()}/v1")
         yield ray, port
 
 

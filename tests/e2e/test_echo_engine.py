@@ -16,7 +16,7 @@ from rayllm_operator.plan.data_path import DataPath
 from rayllm_operator.render.ray_environment import RAY_ENVIRONMENT
 from rayllm_operator.render.serve_config import of_one, serve_application
 from tests.harness.data_paths import SCALING
-from tests.harness.local_stack import engine_python, wait_until
+from tests.harness.local_stack import engine_python, wait_for_endpoint, wait_until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 
@@ -86,6 +86,7 @@ class Endpoint:
         """Deploy the model and wait until it answers."""
         self.deploy(**behaviour)
         wait_until("the model being served", lambda: is_running(self.ray), seconds=DEPLOY_SECONDS)
+        wait_for_endpoint(f"http://127.0.0.1:{self._port}/v1")
 
     def chat(self, **options: Any) -> Any:
         """Ask for an echo."""

@@ -26,7 +26,7 @@ from rayllm_operator.cli.local_ray import LocalRay, RayNode, environment_without
 from rayllm_operator.plan.data_path import DataPath
 from rayllm_operator.render.ray_environment import RAY_ENVIRONMENT
 from tests.e2e.test_engine_server import MODEL, model_with_a_bos, served
-from tests.harness.local_stack import CHECKOUT, engine_python, make_model, wait_until
+from tests.harness.local_stack import CHECKOUT, engine_python, make_model, wait_for_endpoint, wait_until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1200)]
 
@@ -151,6 +151,7 @@ def life(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
         life.deploy(application)
         wait_until("the model being served", lambda: is_running(life), seconds=START_SECONDS)
         life.state |= life.application()
+        wait_for_endpoint(f"{life.address}/v1")
         life.first += [life.chat() for _ in range(ROUNDS)]
         took = wait_until("the metrics of the start", lambda: engine_seconds(life) or None, seconds=60)
         life.engine_seconds.append(took)

@@ -23,7 +23,7 @@ from rayllm_operator.plan.data_path import DataPath
 from rayllm_operator.render.ray_environment import RAY_ENVIRONMENT
 from rayllm_operator.render.serve_config import serve_application
 from tests.harness.data_paths import SCALING
-from tests.harness.local_stack import engine_python, make_model, wait_until
+from tests.harness.local_stack import engine_python, make_model, wait_for_endpoint, wait_until
 from tests.harness.tiny_model import BEGIN
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1800)]
@@ -135,6 +135,8 @@ def endpoint(request: pytest.FixtureRequest, weights: Path) -> Iterator[Endpoint
     with LocalRay(str(engine_python()), RayNode(cpus=4), environment) as ray:
         ray.deploy(config)
         wait_until("the models being served", lambda: are_running(ray), seconds=DEPLOY_SECONDS)
+        for each in models.values():
+            wait_for_endpoint(f"http://127.0.0.1:{port}{each['route_prefix'].rstrip('/')}/v1")
         clients = {
             model: OpenAI(
                 base_url=f"http://127.0.0.1:{port}{each['route_prefix'].rstrip('/')}/v1",

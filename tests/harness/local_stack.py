@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+from rayllm_operator.cli.local_ray import lists_models
 from tests.harness.kuberay_crds import find_kuberay_crds
 
 CHECKOUT = Path(__file__).parents[2]
@@ -190,6 +191,11 @@ def wait_until(
         if time.monotonic() > deadline:
             raise StackError(f"{what} did not happen within {seconds:g} s")
         time.sleep(0.5)
+
+
+def wait_for_endpoint(url: str, *, seconds: float = 60) -> None:
+    """Wait until an OpenAI endpoint, up to and with its ``/v1``, lets requests through to its model."""
+    wait_until(f"{url} answering", lambda: lists_models(url) or None, seconds=seconds)
 
 
 def wait_for_kinds(

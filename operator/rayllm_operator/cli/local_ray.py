@@ -17,6 +17,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -245,6 +246,19 @@ def haproxy_program(python: str) -> dict[str, str]:
     """Return what the engine image sets: Serve's HAProxy is the one that came with this interpreter."""
     program = Path(python).parent / "rayllm-haproxy"
     return {"RAY_SERVE_HAPROXY_BINARY_PATH": str(program)} if program.is_file() else {}
+
+
+def lists_models(url: str) -> bool:
+    """Return whether an OpenAI endpoint, up to and with its ``/v1``, answers.
+
+    Serve says RUNNING a moment before its HAProxy lets the first request through.
+    """
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(f"{url}/models", timeout=_REQUEST_SECONDS) as answer:
+            return bool(answer.status == HTTPStatus.OK)
+    except OSError:
+        return False
 
 
 def free_ports(number: int) -> list[int]:

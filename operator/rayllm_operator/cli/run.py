@@ -21,7 +21,7 @@ from rayllm_operator.cli.local_application import (
     llm_config,
     local_application,
 )
-from rayllm_operator.cli.local_ray import LocalRay, LocalRayError, environment_without_ray
+from rayllm_operator.cli.local_ray import LocalRay, LocalRayError, environment_without_ray, lists_models
 from rayllm_operator.cli.progress import Progress
 from rayllm_operator.cli.render import refuse_errors
 from rayllm_operator.cli.requests_log import RequestsLog
@@ -147,6 +147,9 @@ def _deploy_and_follow(ray: LocalRay, application: LocalApplication, progress: P
     ray.deploy(application.serve_config)
     progress.wait_for("starting the engine")
     _wait_until_running(ray, progress)
+    while not lists_models(_endpoint(application)):
+        ray.check_alive()
+        time.sleep(_POLL_SECONDS)
     progress.settle()
     _announce(application, progress)
     requests = RequestsLog(ray.serve_logs)
@@ -201,10 +204,14 @@ def _cause(application: dict[str, Any]) -> str:
     return root_cause(failed[0] if failed else application["message"]) or "no reason was given"
 
 
+def _endpoint(application: LocalApplication) -> str:
+    listening = application.serve_config["http_options"]
+    host = "127.0.0.1" if listening["host"] == "0.0.0.0" else listening["host"]  # noqa: S104 (a comparison)
+    return f"http://{host}:{listening['port']}/v1"
+
+
 def _announce(application: LocalApplication, progress: Progress) -> None:
-    options_, engine = application.serve_config["http_options"], llm_config(application.serve_config)
-    host = "127.0.0.1" if options_["host"] == "0.0.0.0" else options_["host"]  # noqa: S104 (a comparison)
-    url = f"http://{host}:{options_['port']}/v1"
+    url, engine = _endpoint(application), llm_config(application.serve_config)
     model_id = engine["model_loading_config"]["model_id"]
     chat = engine["experimental_configs"]["rayllm"].get("chat", True)
     path = "chat/completions" if chat else "completions"
