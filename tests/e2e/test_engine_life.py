@@ -221,8 +221,10 @@ def test_vllms_and_serves_own_metrics_have_the_labels_that_the_page_says(life: L
     rows = re.findall(r"^\| `(ray_(?:vllm|serve)_\w+)` \| ([^|]*) \|", page, re.MULTILINE)
     assert rows
     for name, labels in rows:
-        samples = wait_until(name, partial(found, life, name), seconds=30)
-        assert set(re.findall(r"`(\w+)`", labels)) <= set(samples[0][0]), (name, samples[0])
+        samples = wait_until(name, partial(found, life, name), seconds=60)
+        # Of requests that belong to no application, such as probes, Serve leaves some labels out.
+        wanted = set(re.findall(r"`(\w+)`", labels))
+        assert any(wanted <= set(seen) for seen, _ in samples), (name, wanted, samples)
     assert {labels["model_name"] for labels, _ in life.samples("ray_vllm_generation_tokens_total")} == {MODEL}
 
 
