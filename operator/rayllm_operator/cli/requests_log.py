@@ -1,4 +1,4 @@
-"""Follows the access log of Serve's proxy: one line for each request that was answered."""
+"""Follows the access logs of Serve's replicas, to whose servers HAProxy talks: a line for each answer."""
 
 import re
 from pathlib import Path
@@ -8,7 +8,7 @@ _UNINTERESTING = ("/-/healthz", "/-/routes")
 
 
 class RequestsLog:
-    """What is appended to ``proxy_*.log`` from now on."""
+    """What is appended to ``replica_*.log`` from now on."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
@@ -27,4 +27,4 @@ class RequestsLog:
         return [line for line in requests if not any(path in line for path in _UNINTERESTING)]
 
     def _files(self) -> list[Path]:
-        return sorted(self._directory.glob("proxy_*.log"))
+        return sorted(self._directory.glob("replica_*.log"))

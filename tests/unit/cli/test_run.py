@@ -73,7 +73,7 @@ def test_a_port_in_use_is_told_before_anything_starts(rayllm: Call, tmp_path: Pa
 
 
 def test_requests_are_followed_from_now_on_and_only_in_whole_lines(tmp_path: Path) -> None:
-    log = tmp_path / "proxy_127.0.0.1.log"
+    log = tmp_path / "replica_127.0.0.1.log"
     log.write_text("INFO 2026-01-01 proxy 127.0.0.1 1 -- GET /v1/models 200 1.0ms\n")
     requests = RequestsLog(tmp_path)
     with log.open("a") as file:
