@@ -41,7 +41,7 @@ _LOOK_SECONDS = 1.0
 _LIBRARIES = {"huggingface_hub", "httpx", "httpx2", "hf_xet"}
 
 _HELP = {
-    401: "check the model's id; a private or gated one needs cluster_config.huggingFaceToken",
+    401: "check the model's id, and set cluster_config.huggingFaceToken for a private or gated one",
     403: "accept the model's licence on its page with the account of the token, or check the token's rights",
     404: "check the model's id and revision",
     429: "the Hub refuses more requests for now; a token raises the limit",

@@ -48,7 +48,7 @@ class Hub(http.server.BaseHTTPRequestHandler):
 
     def do_HEAD(self) -> None:
         """Refuse by the model's name."""
-        status, code = self.REFUSALS[self.path.split("/")[2]]
+        status, code = next(self.REFUSALS[each] for each in self.path.split("/") if each in self.REFUSALS)
         self.send_response(status)
         if code:
             self.send_header("X-Error-Code", code)
