@@ -48,7 +48,8 @@ class Hub(http.server.BaseHTTPRequestHandler):
 
     def do_HEAD(self) -> None:
         """Refuse by the model's name."""
-        status, code = next(self.REFUSALS[each] for each in self.path.split("/") if each in self.REFUSALS)
+        asked = (each for each in self.path.split("/") if each in self.REFUSALS)
+        status, code = self.REFUSALS.get(next(asked, ""), (404, ""))
         self.send_response(status)
         if code:
             self.send_header("X-Error-Code", code)
