@@ -11,10 +11,10 @@ from typing import Any
 from rayllm_operator.api.configuration import SupportedEngine
 from rayllm_operator.api.llm_model import LLMModelSpec
 from rayllm_operator.plan.autoscaling import autoscaling, replica_bounds
-from rayllm_operator.plan.data_path import DataPath, choose_data_path
+from rayllm_operator.plan.data_path import choose_data_path
 from rayllm_operator.plan.engine_arguments import effective_generation, engine_arguments
 from rayllm_operator.plan.generation_defaults import request_defaults
-from rayllm_operator.plan.model_plan import Application, Ingress
+from rayllm_operator.plan.model_plan import Application
 from rayllm_operator.plan.model_source import mirror_contract, model_loading
 from rayllm_operator.plan.placement import placement_group, serve_actor_options
 from rayllm_operator.plan.request_limits import request_limits
@@ -24,6 +24,7 @@ ENGINE_CONTRACT_VERSION = 1
 
 SERVER_CLASS = "rayllm_engine.server:RayLLMServer"
 INGRESS_CLASS = "rayllm_engine.ingress:RayLLMIngress"
+"""The ingress of the routed data path, which sees requests before vLLM fills its own defaults in."""
 
 BATCHING = "stream_batching_interval_ms"
 """How long Ray's server collects the pieces of a streamed answer on the routed path, in milliseconds."""
@@ -38,13 +39,10 @@ Ray gives every head this resource, so that asking for a little of it puts an ac
 def application(spec: LLMModelSpec, engine: SupportedEngine, *, restarted_at: str) -> Application:
     """Return the application of a model on an engine image."""
     llm_config = _llm_config(spec, engine, restarted_at)
-    data_path = choose_data_path(replica_bounds(spec))
-    routed = data_path.path is DataPath.ROUTED
     return Application(
         llm_config=llm_config,
         deployments=(_deployment(spec, llm_config["engine_kwargs"]),),
-        data_path=data_path,
-        ingress=Ingress(INGRESS_CLASS, ON_THE_HEAD) if routed else None,
+        data_path=choose_data_path(replica_bounds(spec)),
     )
 
 

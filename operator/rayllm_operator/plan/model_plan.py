@@ -76,16 +76,6 @@ class ConsideredPool:
 
 
 @dataclass(frozen=True)
-class Ingress:
-    """The deployment between HAProxy and the replicas on the routed data path."""
-
-    class_path: str
-    """Import path of its class, which sees requests before vLLM fills its own defaults in."""
-    deployment: Mapping[str, Any]
-    """Its Serve options."""
-
-
-@dataclass(frozen=True)
 class Application:
     """The Serve application of a model, in the words of ray.serve.llm."""
 
@@ -94,8 +84,7 @@ class Application:
     deployments: tuple[Mapping[str, Any], ...]
     """Entries of applications[].deployments[]: what may change without restarting a replica."""
     data_path: DataPathChoice
-    ingress: Ingress | None
-    """None on the direct path."""
+    """Which way requests take; it decides how the application is built."""
 
 
 @dataclass(frozen=True)
@@ -145,11 +134,6 @@ class ModelPlan:
     retired_groups: tuple[Mapping[str, Any], ...] = ()
     """Worker groups, as rendered before, whose pools dropped out; kept at zero pods."""
     restarted_at: str = ""
-
-    @property
-    def may_sleep(self) -> bool:
-        """Whether the model may have no replica while it is served."""
-        return self.min_replicas == 0
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,8 @@
 from typing import Any
 
 from rayllm_operator.plan import ModelPlan
+from rayllm_operator.plan.application import INGRESS_CLASS, ON_THE_HEAD
+from rayllm_operator.plan.data_path import DataPath
 from rayllm_operator.plan.model_plan import Application
 
 SERVE_PORT = 8000
@@ -22,12 +24,13 @@ def serve_config(plan: ModelPlan) -> dict[str, Any]:
 def serve_application(application: Application) -> dict[str, Any]:
     """Return the entry of a model under ``applications``."""
     arguments: dict[str, Any] = {"llm_configs": [dict(application.llm_config)]}
-    if (ingress := application.ingress) is not None:
-        arguments["ingress_cls_config"] = {"ingress_cls": ingress.class_path}
-        arguments["ingress_deployment_config"] = dict(ingress.deployment)
+    is_routed = application.data_path.path is DataPath.ROUTED
+    if is_routed:
+        arguments["ingress_cls_config"] = {"ingress_cls": INGRESS_CLASS}
+        arguments["ingress_deployment_config"] = dict(ON_THE_HEAD)
     return {
         **APPLICATION,
-        "import_path": DIRECT_BUILDER if ingress is None else RAY_BUILDER,
+        "import_path": RAY_BUILDER if is_routed else DIRECT_BUILDER,
         "args": arguments,
         "deployments": [dict(deployment) for deployment in application.deployments],
     }
