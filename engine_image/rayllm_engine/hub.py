@@ -11,6 +11,7 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from fnmatch import fnmatchcase
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -94,9 +95,13 @@ def _fetch(blobs: Path, model: str, revision: str | None, sink: Sink | None) -> 
         logger.warning("%s: %s; what is here is complete, and is used", _address(model), _first_line(error))
         return here
     has_safetensors = any(each.filename.endswith(".safetensors") for each in listed)
-    ignored = [*OTHER_FORMATS, *(_OLDER_WEIGHTS if has_safetensors else ())]
-    wanted = download(ignore_patterns=ignored, dry_run=True)
-    total = sum(each.file_size or 0 for each in wanted if each.will_download)
+    older = _OLDER_WEIGHTS if has_safetensors else ()
+    ignored = [*OTHER_FORMATS, *older]
+    total = sum(
+        each.file_size or 0
+        for each in listed
+        if each.will_download and not any(fnmatchcase(each.filename, pattern) for pattern in older)
+    )
     check_free(blobs, total, _address(model))
     with _progress(blobs, _address(model), total, sink):
         path: str = download(ignore_patterns=ignored)
