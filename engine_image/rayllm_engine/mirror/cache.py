@@ -7,7 +7,6 @@ and a snapshot is replaced as a whole. Source: huggingface_hub, "Understand cach
 
 import contextlib
 import hashlib
-import logging
 import os
 import re
 import shutil
@@ -20,8 +19,6 @@ from rayllm_engine.mirror.errors import MirrorError
 from rayllm_engine.mirror.file import INCOMPLETE, Download
 from rayllm_engine.mirror.locks import locked, this_machine
 from rayllm_engine.mirror.store import StoredObject
-
-logger = logging.getLogger("ray.serve")
 
 NO_HASH = "0" * 40
 """Names the snapshot of a mirror without a `hash` object, as in RayLLM."""

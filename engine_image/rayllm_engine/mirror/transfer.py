@@ -5,7 +5,6 @@ the ranges' digests while they stream in, where that is possible. Memory: a bloc
 a range of eight (Google Cloud Storage) for each connection, whatever the size of the files.
 """
 
-import logging
 import threading
 from collections.abc import Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
@@ -14,8 +13,6 @@ from rayllm_engine.mirror.disk import check_free
 from rayllm_engine.mirror.file import Download, PartialFile
 from rayllm_engine.mirror.store import Store
 from rayllm_engine.progress import Reporter, Sink
-
-logger = logging.getLogger("ray.serve")
 
 
 def download_all(store: Store, downloads: Sequence[Download], sink: Sink | None = None) -> None:

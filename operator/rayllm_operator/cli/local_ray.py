@@ -34,6 +34,8 @@ _DEPLOY_SECONDS = 300.0
 """The first deployment starts Serve's controller before it answers."""
 _OBJECT_STORE_BYTES = 512 * 1024 * 1024
 """Serve passes requests by value; a small store spares /dev/shm."""
+_OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+"""This machine is asked directly, whatever proxy the environment names."""
 _LONGEST_DIRECTORY = 40
 """Ray puts sockets below it, whose paths may have 107 characters."""
 
@@ -62,7 +64,6 @@ class LocalRay:
         self._environment = dict(environment)
         self._dashboard = ""
         self._process: subprocess.Popen[bytes] | None = None
-        self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         self.directory = Path(tempfile.mkdtemp(prefix="rayllm-", dir=_short_directory()))
         """Ray's logs; removed with the block unless ``keep_directory`` is set."""
         self.keep_directory = False
@@ -192,7 +193,7 @@ class LocalRay:
             data=None if body is None else json.dumps(body).encode(),
             headers={"Authorization": f"Bearer {self._token}", "Content-Type": "application/json"},
         )
-        with self._opener.open(request, timeout=timeout) as response:
+        with _OPENER.open(request, timeout=timeout) as response:
             content = response.read()
         answer: dict[str, Any] = json.loads(content) if content.startswith(b"{") else {}
         return answer
@@ -253,9 +254,8 @@ def lists_models(url: str) -> bool:
 
     Serve says RUNNING a moment before its HAProxy lets the first request through.
     """
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
-        with opener.open(f"{url}/models", timeout=_REQUEST_SECONDS) as answer:
+        with _OPENER.open(f"{url}/models", timeout=_REQUEST_SECONDS) as answer:
             return bool(answer.status == HTTPStatus.OK)
     except OSError:
         return False
