@@ -8,13 +8,13 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
-from tests.e2e.test_mirrors import Machine, at, below, contents, finished
-from tests.harness.buckets import KEYS, S3Server, Wire, s3_server, wire_to
+from tests.e2e.test_mirrors import at, below
+from tests.harness.buckets import KEYS, S3Server, Wire, s3_server
+from tests.harness.downloads import MirrorMachine, contents, finished
 from tests.harness.local_stack import engine_python, wait_until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1800)]
@@ -44,18 +44,7 @@ def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
         yield server
 
 
-@pytest.fixture
-def wire(s3: S3Server) -> Iterator[Wire]:
-    with wire_to(s3.port) as wire:
-        yield wire
-
-
-@pytest.fixture
-def machine(tmp_path: Path) -> Machine:
-    return Machine(tmp_path, dict(KEYS))
-
-
-def check_snapshots(machine: Machine) -> int:
+def check_snapshots(machine: MirrorMachine) -> int:
     """Hold every snapshot that there is against its mirror; return their number."""
     found = list((machine.folder / "snapshots").glob("[!.]*"))
     for snapshot in found:
@@ -67,7 +56,9 @@ def check_snapshots(machine: Machine) -> int:
 
 
 @pytest.mark.property
-def test_killed_at_random_moments_it_never_leaves_a_wrong_snapshot(s3: S3Server, machine: Machine) -> None:
+def test_killed_at_random_moments_it_never_leaves_a_wrong_snapshot(
+    s3: S3Server, machine: MirrorMachine
+) -> None:
     kills = min(100, settings().max_examples // 10)
     chance = random.Random(random.random())  # noqa: S311 (pytest-randomly prints what it began with)
     began = time.monotonic()
@@ -107,7 +98,7 @@ def reply(status: str, code: str) -> bytes:
     ],
 )
 def test_a_refused_object_is_named_with_the_stores_answer(
-    wire: Wire, machine: Machine, status: str, code: str, advice: str
+    wire: Wire, machine: MirrorMachine, status: str, code: str, advice: str
 ) -> None:
     wire.replies["/v1/own"] = reply(status, code)
     sentence = machine.refusal("s3://bucket/v1", s3=at(wire))
@@ -121,13 +112,13 @@ def test_a_refused_object_is_named_with_the_stores_answer(
     assert check_snapshots(machine) == 1
 
 
-def test_a_slow_store_is_waited_for(wire: Wire, machine: Machine) -> None:
+def test_a_slow_store_is_waited_for(wire: Wire, machine: MirrorMachine) -> None:
     wire.pause = 0.02
     assert contents(machine.fetch("s3://bucket/v1", s3=at(wire))) == VERSIONS["v1"]
 
 
 def test_a_hash_object_that_changes_makes_a_new_snapshot_and_keeps_the_old(
-    s3: S3Server, machine: Machine
+    s3: S3Server, machine: MirrorMachine
 ) -> None:
     s3.fill("moving", below("m", VERSIONS["v1"]))
     machine.fetch("s3://moving/m", s3=at(s3))
@@ -138,7 +129,7 @@ def test_a_hash_object_that_changes_makes_a_new_snapshot_and_keeps_the_old(
 
 
 def test_two_machines_with_one_volume_download_once_and_a_stopped_one_spoils_nothing(
-    s3: S3Server, wire: Wire, machine: Machine
+    s3: S3Server, wire: Wire, machine: MirrorMachine
 ) -> None:
     mirror = {"model": "org/model", "uri": "s3://bucket/v1", "s3": at(wire)}
     environment = {"PATH": os.environ["PATH"], "HOME": str(machine.home), **KEYS}

@@ -1,42 +1,27 @@
 """Models of the Hugging Face Hub: one download for a machine, and the Hub's own words when there is none."""
 
-import os
-import subprocess
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from tests.harness.downloads import MODEL, Machine, Process, contents, finished, refused
 from tests.harness.hub import COMMIT, Hub, hub
-from tests.harness.local_stack import engine_python, wait_until
+from tests.harness.local_stack import wait_until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
-MODEL = "org/model"
 LOADED = {"config.json": b"{}", "tokenizer.json": b"t" * 5000, "a.safetensors": bytes(range(256)) * 4096}
 PASSED_OVER = {"pytorch_model.bin": b"older", "onnx/model.onnx": b"other", "model.gguf": b"another"}
 SNAPSHOT = "import sys, huggingface_hub as h; print(h.snapshot_download(sys.argv[1]))"
 
 
-@dataclass
-class Machine:
-    """A machine with a cache of its own."""
+class HubMachine(Machine):
+    """A machine on which models of the Hub are fetched."""
 
-    home: Path
-    environment: dict[str, str]
-
-    def start(
-        self, *arguments: str, program: tuple[str, ...] = ("-m", "rayllm_engine.hub")
-    ) -> "subprocess.Popen[str]":
+    def start(self, *arguments: str) -> Process:
         """Start a download."""
-        return subprocess.Popen(
-            [str(engine_python()), *program, *arguments],
-            env={"PATH": os.environ["PATH"], "HOME": str(self.home), **self.environment},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+        return self.launch("-m", "rayllm_engine.hub", *arguments)
 
     def fetch(self, *arguments: str) -> Path:
         """Download, and return the snapshot."""
@@ -44,22 +29,7 @@ class Machine:
 
     def refusal(self, *arguments: str) -> str:
         """Return the sentence with which a download fails."""
-        process = self.start(*arguments)
-        output, log = process.communicate(timeout=120)
-        assert (process.returncode, output) == (1, ""), log
-        return log.splitlines()[-1]
-
-
-def finished(process: "subprocess.Popen[str]") -> Path:
-    output, log = process.communicate(timeout=120)
-    assert process.returncode == 0, log
-    return Path(output.strip().splitlines()[-1])
-
-
-def contents(directory: Path) -> dict[str, bytes]:
-    return {
-        str(path.relative_to(directory)): path.read_bytes() for path in directory.rglob("*") if path.is_file()
-    }
+        return refused(self.start(*arguments))
 
 
 @pytest.fixture
@@ -71,18 +41,20 @@ def stand_in() -> Iterator[Hub]:
 
 
 @pytest.fixture
-def machine(tmp_path: Path, stand_in: Hub) -> Machine:
-    return Machine(tmp_path, {"HF_ENDPOINT": stand_in.endpoint, "HF_HUB_DISABLE_TELEMETRY": "1"})
+def machine(tmp_path: Path, stand_in: Hub) -> Iterator[HubMachine]:
+    machine = HubMachine(tmp_path, {"HF_ENDPOINT": stand_in.endpoint, "HF_HUB_DISABLE_TELEMETRY": "1"})
+    yield machine
+    machine.end()
 
 
-def test_the_stand_in_is_a_hub_to_the_library_itself(stand_in: Hub, machine: Machine) -> None:
-    snapshot = finished(machine.start(MODEL, program=("-c", SNAPSHOT)))
+def test_the_stand_in_is_a_hub_to_the_library_itself(stand_in: Hub, machine: HubMachine) -> None:
+    snapshot = finished(machine.launch("-c", SNAPSHOT, MODEL))
     assert snapshot.name == COMMIT
     assert contents(snapshot) == LOADED | PASSED_OVER
     assert sorted(stand_in.downloads) == sorted(f"{MODEL}/{path}" for path in LOADED | PASSED_OVER)
 
 
-def test_what_the_engine_loads_is_downloaded_and_no_other_format(stand_in: Hub, machine: Machine) -> None:
+def test_what_the_engine_loads_is_downloaded_and_no_other_format(stand_in: Hub, machine: HubMachine) -> None:
     assert contents(machine.fetch(MODEL)) == LOADED
     assert sorted(contents(machine.fetch("org/old"))) == ["config.json", "pytorch_model.bin"]
     stand_in.downloads.clear()
@@ -90,7 +62,7 @@ def test_what_the_engine_loads_is_downloaded_and_no_other_format(stand_in: Hub, 
     assert stand_in.downloads == []
 
 
-def test_replicas_that_start_together_download_once(stand_in: Hub, machine: Machine) -> None:
+def test_replicas_that_start_together_download_once(stand_in: Hub, machine: HubMachine) -> None:
     stand_in.hold.clear()
     processes = [machine.start(MODEL) for _ in range(3)]
     wait_until("a download", lambda: stand_in.downloads or None, seconds=60)
@@ -100,7 +72,7 @@ def test_replicas_that_start_together_download_once(stand_in: Hub, machine: Mach
 
 
 def test_without_the_hub_a_complete_snapshot_is_used_and_none_is_said_to_be_unreachable(
-    stand_in: Hub, machine: Machine
+    stand_in: Hub, machine: HubMachine
 ) -> None:
     snapshot = machine.fetch(MODEL)
     machine.environment["HF_ENDPOINT"] = "http://127.0.0.1:9"
@@ -115,7 +87,7 @@ def test_without_the_hub_a_complete_snapshot_is_used_and_none_is_said_to_be_unre
 
 
 @pytest.mark.parametrize("lost", ["tokenizer.json", "a.safetensors"])
-def test_without_the_hub_a_snapshot_that_lacks_a_file_is_not_used(machine: Machine, lost: str) -> None:
+def test_without_the_hub_a_snapshot_that_lacks_a_file_is_not_used(machine: HubMachine, lost: str) -> None:
     snapshot = machine.fetch(MODEL)
     (snapshot / lost).unlink()
     machine.environment["HF_ENDPOINT"] = "http://127.0.0.1:9"
@@ -132,7 +104,7 @@ def test_without_the_hub_a_snapshot_that_lacks_a_file_is_not_used(machine: Machi
     ],
 )
 def test_a_refusal_is_the_hubs_answer_and_what_to_do(
-    stand_in: Hub, machine: Machine, model: str, revision: str | None, status: int, advice: str
+    stand_in: Hub, machine: HubMachine, model: str, revision: str | None, status: int, advice: str
 ) -> None:
     stand_in.models |= {"org/private": LOADED, "org/gated": LOADED}
     stand_in.private["org/private"] = "hf_right"
@@ -143,7 +115,7 @@ def test_a_refusal_is_the_hubs_answer_and_what_to_do(
     assert advice in sentence
 
 
-def test_the_token_opens_what_is_private(stand_in: Hub, machine: Machine) -> None:
+def test_the_token_opens_what_is_private(stand_in: Hub, machine: HubMachine) -> None:
     stand_in.private[MODEL] = "hf_right"
     token = machine.home / "token"
     token.write_text("hf_right")
@@ -152,7 +124,7 @@ def test_the_token_opens_what_is_private(stand_in: Hub, machine: Machine) -> Non
 
 
 def test_a_file_that_fails_fails_the_model_and_the_rest_is_not_downloaded_again(
-    stand_in: Hub, machine: Machine
+    stand_in: Hub, machine: HubMachine
 ) -> None:
     stand_in.broken[f"{MODEL}/a.safetensors"] = 403
     sentence = machine.refusal(MODEL)

@@ -9,7 +9,6 @@ import random
 import signal
 import subprocess
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
@@ -17,12 +16,12 @@ from typing import Any
 import pytest
 
 from tests.harness.buckets import KEYS, GcsServer, S3Server, Wire, gcs_server, s3_server, wire_to
+from tests.harness.downloads import MODEL, MirrorMachine, contents, finished
 from tests.harness.http_service import http_service
 from tests.harness.local_stack import engine_python, wait_until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 
-MODEL = "org/model"
 ZEROS = "0" * 40
 LARGE = random.Random(12).randbytes(12 << 20)  # noqa: S311 (no secret)
 """12 MiB, no two blocks of them alike: three parts of an upload in parts of 5 MiB."""
@@ -34,69 +33,6 @@ FILES: dict[str, bytes] = {
     "weights.safetensors": LARGE,
     "empty": b"",
 }
-
-
-@dataclass
-class Machine:
-    """A machine with a cache of its own, on which mirrors are fetched."""
-
-    home: Path
-    environment: dict[str, str] = field(default_factory=dict)
-    started: "list[subprocess.Popen[str]]" = field(default_factory=list)
-
-    def start(self, uri: str | None, **mirror: Any) -> "subprocess.Popen[str]":
-        """Start a download."""
-        contract = {"model": MODEL, **({"uri": uri} if uri else {}), **mirror}
-        command = [str(engine_python()), "-m", "rayllm_engine.mirror.fetch", json.dumps(contract)]
-        environment = {
-            "PATH": os.environ["PATH"],
-            "HOME": str(self.home),
-            "AWS_EC2_METADATA_DISABLED": "true",
-        }
-        process = subprocess.Popen(
-            command,
-            env=environment | self.environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        self.started.append(process)
-        return process
-
-    def end(self) -> None:
-        """End the downloads that a failed test left."""
-        for process in self.started:
-            process.kill()
-            process.communicate()
-
-    def fetch(self, uri: str | None, **mirror: Any) -> Path:
-        """Download, and return the snapshot."""
-        return finished(self.start(uri, **mirror))
-
-    def refusal(self, uri: str | None, **mirror: Any) -> str:
-        """Return the sentence with which a download fails."""
-        process = self.start(uri, **mirror)
-        output, log = process.communicate(timeout=300)
-        assert process.returncode == 1, log
-        assert output == ""
-        return log.splitlines()[-1]
-
-    @property
-    def folder(self) -> Path:
-        """The model's folder in the cache."""
-        return self.home / ".cache" / "huggingface" / "hub" / "models--org--model"
-
-
-def finished(process: "subprocess.Popen[str]") -> Path:
-    output, log = process.communicate(timeout=300)
-    assert process.returncode == 0, log
-    return Path(output.strip())
-
-
-def contents(directory: Path) -> dict[str, bytes]:
-    return {
-        str(path.relative_to(directory)): path.read_bytes() for path in directory.rglob("*") if path.is_file()
-    }
 
 
 def below(folder: str, files: Mapping[str, bytes] = FILES) -> dict[str, bytes | Path]:
@@ -112,24 +48,11 @@ def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
         yield server
 
 
-@pytest.fixture
-def wire(s3: S3Server) -> Iterator[Wire]:
-    with wire_to(s3.port) as wire:
-        yield wire
-
-
-@pytest.fixture
-def machine(tmp_path: Path) -> Iterator[Machine]:
-    machine = Machine(tmp_path, dict(KEYS))
-    yield machine
-    machine.end()
-
-
 def at(place: S3Server | Wire) -> dict[str, Any]:
     return {"endpoint_url": place.endpoint, "region": "us-east-1"}
 
 
-def test_the_folder_is_downloaded_whole_and_nothing_beside_it(s3: S3Server, machine: Machine) -> None:
+def test_the_folder_is_downloaded_whole_and_nothing_beside_it(s3: S3Server, machine: MirrorMachine) -> None:
     snapshot = machine.fetch("s3://private/models/a", s3=at(s3))
     assert snapshot == machine.folder / "snapshots" / ZEROS
     assert contents(snapshot) == FILES
@@ -137,7 +60,7 @@ def test_the_folder_is_downloaded_whole_and_nothing_beside_it(s3: S3Server, mach
 
 
 def test_hugging_face_finds_the_model_by_its_id_without_asking_the_hub(
-    s3: S3Server, machine: Machine
+    s3: S3Server, machine: MirrorMachine
 ) -> None:
     snapshot = machine.fetch("s3://private/models/a/", s3=at(s3))
     look = "import sys, huggingface_hub as h; print(h.snapshot_download(sys.argv[1], local_files_only=True))"
@@ -148,14 +71,14 @@ def test_hugging_face_finds_the_model_by_its_id_without_asking_the_hub(
     assert Path(found.stdout.strip()) == snapshot
 
 
-def test_the_hash_object_names_the_snapshot(s3: S3Server, machine: Machine) -> None:
+def test_the_hash_object_names_the_snapshot(s3: S3Server, machine: MirrorMachine) -> None:
     snapshot = machine.fetch("s3://public/m", s3=at(s3))
     assert snapshot == machine.folder / "snapshots" / "0123abc"
     assert contents(snapshot) == {"config.json": b"{}", "hash": b" 0123abc\n"}
     assert (machine.folder / "refs" / "main").read_text() == "0123abc"
 
 
-def test_a_second_start_downloads_nothing(s3: S3Server, wire: Wire, machine: Machine) -> None:
+def test_a_second_start_downloads_nothing(s3: S3Server, wire: Wire, machine: MirrorMachine) -> None:
     first = machine.fetch("s3://private/models/a", s3=at(s3))
     assert machine.fetch("s3://private/models/a", s3=at(wire)) == first
     assert wire.requests
@@ -163,7 +86,7 @@ def test_a_second_start_downloads_nothing(s3: S3Server, wire: Wire, machine: Mac
 
 
 def test_a_mirror_that_changed_in_place_is_downloaded_only_where_it_changed(
-    s3: S3Server, wire: Wire, machine: Machine
+    s3: S3Server, wire: Wire, machine: MirrorMachine
 ) -> None:
     s3.fill("changing", below("m"))
     machine.fetch("s3://changing/m", s3=at(s3))
@@ -177,14 +100,14 @@ def test_a_mirror_that_changed_in_place_is_downloaded_only_where_it_changed(
     assert len(list((machine.folder / "blobs").glob("*[0-9]"))) == len(expected)
 
 
-def test_filters_have_the_order_of_aws(s3: S3Server, machine: Machine) -> None:
+def test_filters_have_the_order_of_aws(s3: S3Server, machine: MirrorMachine) -> None:
     filters = [{"exclude": "*"}, {"include": "*.json"}, {"include": "onnx/*"}, {"exclude": "tokenizer*"}]
     snapshot = machine.fetch("s3://private/models/a", s3=at(s3), filters=filters)
     assert sorted(contents(snapshot)) == ["config.json", "onnx/deep/model.bin"]
 
 
 def test_a_public_bucket_needs_no_credentials_and_others_refuse_without(
-    s3: S3Server, machine: Machine
+    s3: S3Server, machine: MirrorMachine
 ) -> None:
     machine.environment.clear()
     assert contents(machine.fetch("s3://public/m", s3=at(s3), anonymous=True))["config.json"] == b"{}"
@@ -197,7 +120,7 @@ def test_a_public_bucket_needs_no_credentials_and_others_refuse_without(
     )
 
 
-def test_a_refusal_says_what_the_store_said_and_what_to_do(s3: S3Server, machine: Machine) -> None:
+def test_a_refusal_says_what_the_store_said_and_what_to_do(s3: S3Server, machine: MirrorMachine) -> None:
     sentence = machine.refusal("s3://nowhere/m", s3=at(s3))
     assert sentence.startswith("s3://nowhere/m/: the store answered 404 NoSuchBucket: ")
     assert sentence.endswith("; check bucket_uri and --endpoint-url")
@@ -213,7 +136,7 @@ def test_a_refusal_says_what_the_store_said_and_what_to_do(s3: S3Server, machine
     assert not machine.folder.exists()
 
 
-def test_a_folder_without_a_model_is_refused(s3: S3Server, machine: Machine) -> None:
+def test_a_folder_without_a_model_is_refused(s3: S3Server, machine: MirrorMachine) -> None:
     assert machine.refusal("s3://private/models/none", s3=at(s3)) == (
         "s3://private/models/none/: the folder is empty; check bucket_uri"
     )
@@ -222,7 +145,7 @@ def test_a_folder_without_a_model_is_refused(s3: S3Server, machine: Machine) -> 
     )
 
 
-def test_a_connection_that_breaks_is_taken_up_again(wire: Wire, machine: Machine) -> None:
+def test_a_connection_that_breaks_is_taken_up_again(wire: Wire, machine: MirrorMachine) -> None:
     wire.cuts = 3
     snapshot = machine.fetch("s3://private/models/a", s3=at(wire))
     assert contents(snapshot) == FILES
@@ -230,7 +153,7 @@ def test_a_connection_that_breaks_is_taken_up_again(wire: Wire, machine: Machine
 
 
 def test_a_failed_object_fails_the_start_and_the_next_start_goes_on_from_there(
-    wire: Wire, machine: Machine
+    wire: Wire, machine: MirrorMachine
 ) -> None:
     wire.cuts = 1000
     sentence = machine.refusal("s3://private/models/a", s3=at(wire))
@@ -242,7 +165,7 @@ def test_a_failed_object_fails_the_start_and_the_next_start_goes_on_from_there(
 
 
 def test_a_download_that_is_killed_leaves_no_snapshot_and_the_next_one_completes(
-    wire: Wire, machine: Machine
+    wire: Wire, machine: MirrorMachine
 ) -> None:
     wire.hold.clear()
     process = machine.start("s3://private/models/a", s3=at(wire))
@@ -262,7 +185,7 @@ def test_a_download_that_is_killed_leaves_no_snapshot_and_the_next_one_completes
     assert not list(machine.folder.rglob("*.incomplete"))
 
 
-def test_two_replicas_on_one_machine_download_once(wire: Wire, machine: Machine) -> None:
+def test_two_replicas_on_one_machine_download_once(wire: Wire, machine: MirrorMachine) -> None:
     wire.hold.clear()
     processes = [machine.start("s3://private/models/a", s3=at(wire)) for _ in range(2)]
     wait_until("the download", lambda: wire.fetched("weights.safetensors") or None, seconds=60)
@@ -275,7 +198,7 @@ def test_two_replicas_on_one_machine_download_once(wire: Wire, machine: Machine)
 
 @pytest.mark.parametrize("part_size", [None, PART], ids=["in one piece", "in parts"])
 def test_bytes_that_changed_on_their_way_are_found_out(
-    s3: S3Server, wire: Wire, machine: Machine, part_size: int | None
+    s3: S3Server, wire: Wire, machine: MirrorMachine, part_size: int | None
 ) -> None:
     s3.fill(
         "spoiled",
@@ -291,7 +214,7 @@ def test_bytes_that_changed_on_their_way_are_found_out(
 
 
 def test_an_object_that_changes_under_the_download_is_not_mixed(
-    s3: S3Server, wire: Wire, machine: Machine
+    s3: S3Server, wire: Wire, machine: MirrorMachine
 ) -> None:
     s3.fill("moving", below("m", {"config.json": b"{}", "weights": LARGE}))
     wire.cuts = 1
@@ -306,7 +229,7 @@ def test_an_object_that_changes_under_the_download_is_not_mixed(
     assert contents(machine.fetch("s3://moving/m", s3=at(s3)))["weights"] == LARGE[::-1]
 
 
-def test_credentials_can_come_from_a_service(s3: S3Server, machine: Machine) -> None:
+def test_credentials_can_come_from_a_service(s3: S3Server, machine: MirrorMachine) -> None:
     machine.environment = {"TOKEN": "s3cret"}
 
     def answer(request: BaseHTTPRequestHandler) -> tuple[int, str]:
@@ -322,7 +245,7 @@ def test_credentials_can_come_from_a_service(s3: S3Server, machine: Machine) -> 
     assert sentence.startswith(f"{url}: the credentials service answered 401")
 
 
-def test_extra_files_go_where_they_are_asked_to(s3: S3Server, wire: Wire, machine: Machine) -> None:
+def test_extra_files_go_where_they_are_asked_to(s3: S3Server, wire: Wire, machine: MirrorMachine) -> None:
     machine.environment["PLACE"] = str(machine.home / "place")
     extra = [
         {"uri": "s3://public/m", "destination": "~/adapters"},
@@ -349,18 +272,18 @@ def gcs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GcsServer]:
 
 
 @pytest.fixture
-def google(gcs: GcsServer, machine: Machine) -> Machine:
+def google(gcs: GcsServer, machine: MirrorMachine) -> MirrorMachine:
     machine.environment = {"STORAGE_EMULATOR_HOST": gcs.endpoint}
     return machine
 
 
-def test_a_google_bucket_is_downloaded_whole_and_nothing_beside_it(google: Machine) -> None:
+def test_a_google_bucket_is_downloaded_whole_and_nothing_beside_it(google: MirrorMachine) -> None:
     snapshot = google.fetch("gs://bucket/models/a")
     assert snapshot == google.folder / "snapshots" / ZEROS
     assert contents(snapshot) == FILES | {"composed": LARGE[:5000] + b"end"}
 
 
-def test_a_google_mirror_is_downloaded_only_where_it_changed(gcs: GcsServer, google: Machine) -> None:
+def test_a_google_mirror_is_downloaded_only_where_it_changed(gcs: GcsServer, google: MirrorMachine) -> None:
     gcs.fill("changing", {"m/config.json": b"{}", "m/weights": LARGE})
     google.fetch("gs://changing/m")
     gcs.fill("changing", {"m/config.json": b"[]", "m/hash": b"v2"})
@@ -372,7 +295,7 @@ def test_a_google_mirror_is_downloaded_only_where_it_changed(gcs: GcsServer, goo
     assert contents(snapshot) == {"config.json": b"[]", "hash": b"v2", "weights": LARGE}
 
 
-def test_a_google_transfer_that_is_spoiled_is_found_out(gcs: GcsServer, google: Machine) -> None:
+def test_a_google_transfer_that_is_spoiled_is_found_out(gcs: GcsServer, google: MirrorMachine) -> None:
     gcs.fill("spoiled", {"m/config.json": b"{}", "m/weights": b"!spoil me"})
     with wire_to(gcs.port) as wire:
         wire.spoil = (b"!spoil me", b"!spoil ME")
@@ -381,7 +304,7 @@ def test_a_google_transfer_that_is_spoiled_is_found_out(gcs: GcsServer, google: 
     assert sentence.startswith("gs://spoiled/m/weights: what was downloaded does not have the crc32c that")
 
 
-def test_a_google_bucket_that_is_not_there_is_named(google: Machine) -> None:
+def test_a_google_bucket_that_is_not_there_is_named(google: MirrorMachine) -> None:
     sentence = google.refusal("gs://nowhere/m")
     assert sentence.startswith("gs://nowhere/m/: the store answered 404: ")
     assert sentence.endswith("; check bucket_uri")
