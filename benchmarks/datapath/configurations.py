@@ -8,7 +8,7 @@ from typing import Any
 from rayllm_operator.cli.inputs import read_inputs
 from rayllm_operator.cli.local_application import LocalApplication, llm_config, local_application
 from rayllm_operator.cli.local_ray import RayNode
-from rayllm_operator.render.serve_config import RAY_BUILDER
+from rayllm_operator.render.serve_config import APPLICATION, RAY_BUILDER
 
 MODEL_FILE = Path(__file__).parent / "model.yaml"
 
@@ -53,12 +53,7 @@ def ours(application: LocalApplication) -> RayPeer:
 def stock(application: LocalApplication) -> RayPeer:
     """Return Ray's own application with Ray's defaults."""
     model = {key: value for key, value in llm_config(application.serve_config).items() if key in _ENGINE}
-    served = {
-        "name": "llm",
-        "route_prefix": "/",
-        "import_path": RAY_BUILDER,
-        "args": {"llm_configs": [model]},
-    }
+    served = {**APPLICATION, "import_path": RAY_BUILDER, "args": {"llm_configs": [model]}}
     config = {"http_options": application.serve_config["http_options"], "applications": [served]}
     environment = {
         name: value for name, value in application.environment.items() if not name.startswith("RAY_SERVE_")

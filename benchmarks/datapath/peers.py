@@ -10,11 +10,9 @@ import signal
 import subprocess
 import sys
 import time
-import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +20,7 @@ from benchmarks.datapath import configurations
 from rayllm_operator.cli import supervisor
 from rayllm_operator.cli.local_application import LocalApplication
 from rayllm_operator.cli.local_ray import LocalRay, environment_without_ray, free_ports
-from tests.harness.local_stack import CHECKOUT, wait_until
+from tests.harness.local_stack import CHECKOUT, wait_for_endpoint, wait_until
 
 _START_SECONDS = 300.0
 _CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
@@ -98,7 +96,9 @@ def _ray(name: str, workshop: Workshop, peer: configurations.RayPeer, *, echo: b
     with LocalRay(str(workshop.python), peer.node, environment) as ray:
         ray.deploy(peer.serve_config)
         wait_until(f"{name}: the application running", lambda: _is_running(ray), seconds=_START_SECONDS)
-        running = Peer(name, peer.serve_config["http_options"]["port"], ray.processes)
+        port = peer.serve_config["http_options"]["port"]
+        wait_for_endpoint(_address(port), seconds=_START_SECONDS)
+        running = Peer(name, port, ray.processes)
         with _resumed_at_the_end(running):
             yield running
 
@@ -149,7 +149,7 @@ def _program(
             raise RuntimeError(f"{name} ended with exit code {process.returncode}: {log.read_text()[-2000:]}")
 
     try:
-        wait_until(f"{name} answering", lambda: _answers(port), seconds=_START_SECONDS, check=check)
+        wait_for_endpoint(_address(port), seconds=_START_SECONDS, check=check)
         peer = Peer(name, port, lambda: supervisor.descendants(process.pid))
         with _resumed_at_the_end(peer):
             yield peer
@@ -157,12 +157,8 @@ def _program(
         process.communicate()  # closes its standard input, which ends the family
 
 
-def _answers(port: int) -> bool | None:
-    try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=5) as answer:
-            return True if answer.status == HTTPStatus.OK else None
-    except OSError:
-        return None
+def _address(port: int) -> str:
+    return f"http://127.0.0.1:{port}/v1"
 
 
 @contextlib.contextmanager

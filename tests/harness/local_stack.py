@@ -193,9 +193,9 @@ def wait_until(
         time.sleep(0.5)
 
 
-def wait_for_endpoint(url: str, *, seconds: float = 60) -> None:
+def wait_for_endpoint(url: str, *, seconds: float = 60, check: Callable[[], None] = lambda: None) -> None:
     """Wait until an OpenAI endpoint, up to and with its ``/v1``, lets requests through to its model."""
-    wait_until(f"{url} answering", lambda: lists_models(url) or None, seconds=seconds)
+    wait_until(f"{url} answering", lambda: lists_models(url) or None, seconds=seconds, check=check)
 
 
 def wait_for_kinds(

@@ -6,6 +6,7 @@ import pytest
 
 from benchmarks.datapath import configurations
 from benchmarks.datapath.configurations import RayPeer
+from rayllm_engine.echo import ENGINE_CLASS
 from rayllm_operator.cli.local_application import LocalApplication, llm_config
 from rayllm_operator.render.serve_config import DIRECT_BUILDER, RAY_BUILDER
 
@@ -34,6 +35,10 @@ def test_ours_is_on_the_direct_path_and_stock_on_rays_default(application: Local
     assert switches(stock) == set()
     builders = [peer.serve_config["applications"][0]["import_path"] for peer in (ours, stock)]
     assert builders == [DIRECT_BUILDER, RAY_BUILDER]
+
+
+def test_the_echo_engine_is_the_image_s() -> None:
+    assert set(configurations.ECHO_ENGINE.values()) == {ENGINE_CLASS}
 
 
 def test_stock_has_nothing_of_ours(application: LocalApplication) -> None:
