@@ -24,19 +24,26 @@ from rayllm_operator.plan.request_limits import RETRY_AFTER_SECONDS
 from rayllm_operator.render.ray_environment import RAY_ENVIRONMENT
 from rayllm_operator.render.serve_config import serve_application
 from tests.harness.data_paths import SCALING
-from tests.harness.local_stack import engine_python, make_model, wait_for_endpoint, wait_until
+from tests.harness.local_stack import engine_python, make_model, wait_until
+from tests.harness.serving import wait_until_served
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1800)]
 
 MODEL = "local/one-at-a-time"
 LONGEST = 4096
-"""Tokens of prompt and answer: minutes of work for the engine, where an answer of a few takes milliseconds."""
+"""Tokens of prompt and answer."""
 DEPLOY_SECONDS = 900.0
 SOON = 30.0
 """Seconds within which a free engine answers, however busy the machine is."""
 QUEUE = 100
 """Requests that may wait for a replica which takes one at a time."""
-ENDLESS: dict[str, Any] = {"prompt": "x", "max_tokens": LONGEST - 16, "extra_body": {"ignore_eos": True}}
+ENDLESS: dict[str, Any] = {
+    "prompt": "x",
+    "max_tokens": LONGEST - 16,
+    "n": 16,
+    "extra_body": {"ignore_eos": True},
+}
+"""Sixteen of the longest answers, one after the other: minutes of work for the engine, and far more than SOON."""
 
 
 @dataclass(frozen=True)
@@ -69,16 +76,18 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[LocalRay, 
     config = {"http_options": {"host": "0.0.0.0", "port": port}, "applications": applications}  # noqa: S104
     with LocalRay(str(engine_python()), RayNode(cpus=4), environment) as ray:
         ray.deploy(config)
-        wait_until("both paths being served", lambda: are_running(ray), seconds=DEPLOY_SECONDS)
-        for path in DataPath:
-            wait_for_endpoint(f"http://127.0.0.1:{port}/{path.lower()}/v1")
+        wait_until_served(ray, *(address(port, path) for path in DataPath), seconds=DEPLOY_SECONDS)
         yield ray, port
 
 
 @pytest.fixture(params=DataPath)
 def endpoint(request: pytest.FixtureRequest, stack: tuple[LocalRay, int]) -> Served:
     ray, port = stack
-    return Served(request.param, f"http://127.0.0.1:{port}/{request.param.lower()}/v1", ray)
+    return Served(request.param, address(port, request.param), ray)
+
+
+def address(port: int, path: DataPath) -> str:
+    return f"http://127.0.0.1:{port}/{path.lower()}/v1"
 
 
 def served(weights: Path, path: DataPath) -> dict[str, Any]:
@@ -104,16 +113,6 @@ def served(weights: Path, path: DataPath) -> dict[str, Any]:
     rendered = application(spec, DEFAULT_ENGINE, restarted_at="")
     assert rendered.data_path.path is path
     return {**serve_application(rendered), "name": path.lower(), "route_prefix": f"/{path.lower()}"}
-
-
-def are_running(ray: LocalRay) -> bool | None:
-    """Return True once both run, None before; fail with a message if one never will."""
-    applications = ray.applications().values()
-    for each in applications:
-        parts = (each, *each.get("deployments", {}).values())
-        assert each.get("status") != "DEPLOY_FAILED", "\n".join(part.get("message", "") for part in parts)
-    running = [each for each in applications if each.get("status") == "RUNNING"]
-    return True if len(running) == len(DataPath) else None
 
 
 def test_nothing_stands_between_the_direct_path_and_the_replica(stack: tuple[LocalRay, int]) -> None:

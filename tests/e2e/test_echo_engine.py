@@ -8,6 +8,7 @@ import openai
 import pytest
 from openai import OpenAI
 
+from rayllm_engine.echo import ENGINE_CLASS
 from rayllm_operator.api.configuration import DEFAULT_ENGINE
 from rayllm_operator.api.validation import parse_model
 from rayllm_operator.cli.local_ray import LocalRay, RayNode, environment_without_ray, free_ports
@@ -16,7 +17,8 @@ from rayllm_operator.plan.data_path import DataPath
 from rayllm_operator.render.ray_environment import RAY_ENVIRONMENT
 from rayllm_operator.render.serve_config import of_one, serve_application
 from tests.harness.data_paths import SCALING
-from tests.harness.local_stack import engine_python, wait_for_endpoint, wait_until
+from tests.harness.local_stack import engine_python, wait_until
+from tests.harness.serving import wait_until_served
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 
@@ -24,7 +26,7 @@ MODEL = "org/nowhere"
 """There are no files of it anywhere: the echo engine asks for none."""
 WORDS = "Twenty words would do, and twelve more are enough. ### End of it"
 DEPLOY_SECONDS = 300.0
-ECHO = {"RAYLLM_VLLM_ENGINE_CLS": "rayllm_engine.echo.engine:EchoEngine"}
+ECHO = {"RAYLLM_VLLM_ENGINE_CLS": ENGINE_CLASS}
 
 
 def serve_config(port: int, path: DataPath, **behaviour: Any) -> dict[str, Any]:
@@ -62,13 +64,6 @@ def messages_of(ray: LocalRay) -> str:
     return "\n".join(part.get("message", "") for part in parts)
 
 
-def is_running(ray: LocalRay) -> bool | None:
-    """Return True once the application runs; fail with Serve's message if it never will."""
-    status = application_in(ray).get("status")
-    assert status != "DEPLOY_FAILED", messages_of(ray)
-    return True if status == "RUNNING" else None
-
-
 class Endpoint:
     """A Ray on one data path, to which models are deployed."""
 
@@ -85,8 +80,7 @@ class Endpoint:
     def deploy_and_wait(self, **behaviour: Any) -> None:
         """Deploy the model and wait until it answers."""
         self.deploy(**behaviour)
-        wait_until("the model being served", lambda: is_running(self.ray), seconds=DEPLOY_SECONDS)
-        wait_for_endpoint(f"http://127.0.0.1:{self._port}/v1")
+        wait_until_served(self.ray, f"http://127.0.0.1:{self._port}/v1", seconds=DEPLOY_SECONDS)
 
     def chat(self, **options: Any) -> Any:
         """Ask for an echo."""

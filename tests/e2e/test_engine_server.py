@@ -23,7 +23,8 @@ from rayllm_operator.plan.data_path import DataPath
 from rayllm_operator.render.ray_environment import RAY_ENVIRONMENT
 from rayllm_operator.render.serve_config import serve_application
 from tests.harness.data_paths import SCALING
-from tests.harness.local_stack import engine_python, make_model, wait_for_endpoint, wait_until
+from tests.harness.local_stack import engine_python, make_model
+from tests.harness.serving import wait_until_served
 from tests.harness.tiny_model import BEGIN
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1800)]
@@ -134,30 +135,17 @@ def endpoint(request: pytest.FixtureRequest, weights: Path) -> Iterator[Endpoint
     config = {"http_options": {"host": "0.0.0.0", "port": port}, "applications": list(models.values())}  # noqa: S104
     with LocalRay(str(engine_python()), RayNode(cpus=4), environment) as ray:
         ray.deploy(config)
-        wait_until("the models being served", lambda: are_running(ray), seconds=DEPLOY_SECONDS)
-        for each in models.values():
-            wait_for_endpoint(f"http://127.0.0.1:{port}{each['route_prefix'].rstrip('/')}/v1")
-        clients = {
-            model: OpenAI(
-                base_url=f"http://127.0.0.1:{port}{each['route_prefix'].rstrip('/')}/v1",
-                api_key="none",
-                max_retries=0,
-            )
+        addresses = {
+            model: f"http://127.0.0.1:{port}{each['route_prefix'].rstrip('/')}/v1"
             for model, each in models.items()
+        }
+        wait_until_served(ray, *addresses.values(), seconds=DEPLOY_SECONDS)
+        clients = {
+            model: OpenAI(base_url=each, api_key="none", max_retries=0) for model, each in addresses.items()
         }
         began = time.monotonic()
         clients[MODEL].completions.create(model=MODEL, prompt="x")
         yield Endpoint(clients, vocabulary, time.monotonic() - began)
-
-
-def are_running(ray: LocalRay) -> bool | None:
-    """Return True once both applications run, None before; fail with a message if one never will."""
-    applications = ray.applications().values()
-    for each in applications:
-        parts = (each, *each.get("deployments", {}).values())
-        assert each.get("status") != "DEPLOY_FAILED", "\n".join(part.get("message", "") for part in parts)
-    running = [each for each in applications if each.get("status") == "RUNNING"]
-    return True if len(running) == len(MAX_TOTAL_TOKENS) else None
 
 
 def model_with_defaults(weights: Path, vocabulary: Mapping[str, int]) -> dict[str, Any]:

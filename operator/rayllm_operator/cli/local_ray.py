@@ -252,7 +252,7 @@ def haproxy_program(python: str) -> dict[str, str]:
 def lists_models(url: str) -> bool:
     """Return whether an OpenAI endpoint, up to and with its ``/v1``, answers.
 
-    Serve says RUNNING a moment before its HAProxy lets the first request through.
+    Serve's RUNNING is about its replicas; whether HAProxy lets requests through to them is known by asking.
     """
     try:
         with _OPENER.open(f"{url}/models", timeout=_REQUEST_SECONDS) as answer:
