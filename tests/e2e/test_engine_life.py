@@ -220,8 +220,14 @@ def test_vllms_and_serves_own_metrics_have_the_labels_that_the_page_says(life: L
     page = (CHECKOUT / "docs" / "metrics.md").read_text()
     rows = re.findall(r"^\| `(ray_(?:vllm|serve)_\w+)` \| ([^|]*) \|", page, re.MULTILINE)
     assert rows
+
+    def found_after_a_request(name: str) -> list[tuple[dict[str, str], float]] | None:
+        # vLLM sets its gauges while it works, and Ray forgets a gauge that is not set again.
+        assert life.chat().status == 200
+        return found(life, name)
+
     for name, labels in rows:
-        samples = wait_until(name, partial(found, life, name), seconds=60)
+        samples = wait_until(name, partial(found_after_a_request, name), seconds=60)
         # Of requests that belong to no application, such as probes, Serve leaves some labels out.
         wanted = set(re.findall(r"`(\w+)`", labels))
         assert any(wanted <= set(seen) for seen, _ in samples), (name, wanted, samples)
