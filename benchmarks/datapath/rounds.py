@@ -15,7 +15,7 @@ FLOOR_TOLERANCE = 0.15
 """How far the floor may move during a round; more voids the round."""
 
 _RESUME_SECONDS = 60.0
-_SETTLE_SECONDS = 1.0
+_SETTLE_SECONDS = 3.0
 """After a peer was resumed: what has timed out while it was stopped is done again at once."""
 
 

@@ -53,9 +53,9 @@ def vllm(model_id: str) -> Stage:
         f"vLLM on CPUs, streaming chats of {VLLM_TOKENS} tokens",
         (bare_vllm, partial(stock, echo=False), partial(ours, echo=False)),
         (
-            Measure(first, chat(clients=1, requests=25), median_first_token),
-            Measure(first_with_stop, chat(clients=1, requests=25, stop=[STOP]), median_first_token),
-            Measure(answers, chat(clients=8, requests=96), lambda result: result.per_second),
+            Measure(first, chat(clients=1, requests=100), median_first_token),
+            Measure(first_with_stop, chat(clients=1, requests=100, stop=[STOP]), median_first_token),
+            Measure(answers, chat(clients=8, requests=400), lambda result: result.per_second),
         ),
         (
             Bar("added to the first token: ours / stock", first, share_of_overhead, 1 / 6, at_most=True),
