@@ -171,8 +171,8 @@ def found(life: Life, name: str) -> list[tuple[dict[str, str], float]] | None:
     return life.samples(name) or None
 
 
-SLACK_SECONDS = 0.1
-"""What a busy machine may add to an answer of some 30 ms; an engine that was not warm adds seconds."""
+SLACK_SECONDS = 0.5
+"""What a busy machine may add to an answer of some 30 ms; without a warm-up the first one takes 1.9 s."""
 
 
 def as_warm_as_later_ones(answers: list[Answer]) -> bool:
@@ -281,7 +281,7 @@ def test_a_failed_starts_line_ends_the_deployments_message(life: Life) -> None:
 
 @pytest.fixture(scope="module")
 def meanwhile(life: Life) -> list[Answer]:
-    """Kill the engine, and return what clients were answered until another replica had taken over."""
+    """Kill the engine, and return what clients were answered until another replica gave the last answer."""
     (core,) = life.engine_cores()
     os.kill(core, signal.SIGKILL)
     killed = time.monotonic()
@@ -293,12 +293,13 @@ def meanwhile(life: Life) -> list[Answer]:
 
     wait_until("an answer of the replica that replaces it", replaced, seconds=START_SECONDS)
     print(f"replaced after {time.monotonic() - killed:.0f} s", {each.status for each in answers})  # noqa: T201
-    return answers[:-1]
+    return answers
 
 
 def test_no_answer_of_a_dead_engine_shows_the_inside(meanwhile: list[Answer]) -> None:
-    assert meanwhile, "no request was sent while the engine was dead"
-    assert not [answer.body for answer in meanwhile if INSIDE.search(answer.body)]
+    *failed, _ = meanwhile
+    assert failed, "no request was sent while the engine was dead"
+    assert not [answer.body for answer in failed if INSIDE.search(answer.body)]
 
 
 @pytest.mark.usefixtures("meanwhile")
@@ -311,6 +312,7 @@ def test_a_dead_engine_is_noticed_and_reported_with_its_cause(life: Life) -> Non
 
 @pytest.mark.usefixtures("meanwhile")
 def test_the_replacement_is_warm_too_and_its_engine_starts_from_the_caches_of_the_first(life: Life) -> None:
+    # The very first answer also waited for the replica, so that its time says nothing.
     later = [life.chat() for _ in range(ROUNDS)]
     assert [answer.status for answer in later] == [200] * ROUNDS
     assert as_warm_as_later_ones(later)
