@@ -69,7 +69,7 @@ def _in_order(names: Amounts) -> list[str]:
 
 
 def amount_text(name: str, amount: Fraction) -> str:
-    """Return an amount as it is read: ``1 GPU``, ``8 CPUs``, ``64Gi of memory``, ``accelerator_type_a10 1``."""
+    """Return an amount as it is read: ``1 GPU``, ``8 CPUs``, ``64Gi of memory``, ``node_type 0.1``."""
     if name == MEMORY:
         return f"{_number(name, amount)} of memory"
     if name in {CPU, GPU}:
