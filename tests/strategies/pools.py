@@ -15,8 +15,8 @@ _GIB = 1024**3
 
 
 def _asked_for() -> st.SearchStrategy[Any]:
-    names = st.sampled_from([*_RESOURCES[:1] * 3, *_RESOURCES])
-    return st.dictionaries(names, _AMOUNTS, max_size=2)
+    names = st.sampled_from([*_RESOURCES[:1] * 4, *_RESOURCES])
+    return st.just({}) | st.dictionaries(names, _AMOUNTS, max_size=2)
 
 
 @st.composite
@@ -39,8 +39,8 @@ def _pool(draw: st.DrawFn, name: str) -> Pool:
         "priority": draw(st.integers(-1, 3)),
         "workerPod": draw(st.sampled_from(["Replica", "Replica", "Node"])),
     }
-    if draw(st.booleans()):
-        spec["resources"] = {"accelerator_type_a10": 1, **spec["resources"]}
+    if draw(st.integers(0, 3)):
+        spec["resources"] = {"accelerator_type_a10": 1, "accelerator_type:A10G": 1, **spec["resources"]}
     parsed, findings = parse_pool(spec)
     assert parsed is not None, findings
     return Pool(name, parsed, age=draw(st.sampled_from(["2026-01-01", "2026-01-02", "2026-01-03"])))

@@ -51,7 +51,12 @@ def _lacking(bundles: Sequence[Amounts], node: Amounts, actor: Amounts | None = 
         for name in lacking
     ]
     has = [amount_text(name, node.get(name, _NOTHING)) for name in lacking]
-    return f"a node with {' and '.join(needed)}; a node has {' and '.join(has)}"
+    return f"a node with {_listed(needed)}; a node has {_listed(has)}"
+
+
+def _listed(texts: Sequence[str]) -> str:
+    *others, last = texts
+    return f"{', '.join(others)} and {last}" if others else last
 
 
 def _actor(bundles: Sequence[Amounts]) -> Amounts:
