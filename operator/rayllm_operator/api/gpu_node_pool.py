@@ -5,9 +5,9 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from rayllm_operator.api.base import (
+    MAX_ENTRIES,
     CelRule,
     Count,
-    FreeForm,
     KubernetesSection,
     NamedList,
     NonNegativeCount,
@@ -49,8 +49,40 @@ class PoolCache(KubernetesSection):
     """PersistentVolumeClaim: its StorageClass. Default: the cluster's."""
 
 
-class NamespaceSelector(FreeForm):
+class SelectorRequirement(KubernetesSection):
+    """One term of a label selector."""
+
+    model_config = cel_rules(
+        CelRule(
+            "(self.operator in ['In', 'NotIn']) == (has(self.values) && size(self.values) > 0)",
+            "values must be given for In and NotIn, and for nothing else",
+        )
+    )
+
+    key: str
+    """The label's name."""
+    operator: Literal["In", "NotIn", "Exists", "DoesNotExist"]
+    """How the label is judged. ``NotIn`` holds for a label that is absent, too."""
+    values: Annotated[list[str], Field(max_length=MAX_ENTRIES)] | None = None
+    """``In`` and ``NotIn``: the values. Default: none, as for the other operators."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if (self.operator in {"In", "NotIn"}) != bool(self.values):
+            raise ValueError(
+                "values must be given for In and NotIn, and for nothing else; "
+                f"seen operator {self.operator}, values {self.values}"
+            )
+        return self
+
+
+class NamespaceSelector(KubernetesSection):
     """A Kubernetes label selector over namespaces; empty selects all."""
+
+    match_labels: dict[str, str] | None = None
+    """Labels that a namespace must have, with these values. Default: any."""
+    match_expressions: Annotated[list[SelectorRequirement], Field(max_length=MAX_ENTRIES)] | None = None
+    """Requirements on its labels, all of which must hold. Default: none."""
 
 
 class GPUNodePoolSpec(KubernetesSection):

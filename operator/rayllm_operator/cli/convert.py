@@ -13,7 +13,7 @@ from rayllm_operator.cli.conversion_inputs import ConversionInputs
 from rayllm_operator.cli.conversion_report import print_notes, summary
 from rayllm_operator.cli.documents import UnreadableInputError
 from rayllm_operator.convert.notes import Kind, Note
-from rayllm_operator.plan.placement import CPU, GPU, replica_bundles, total_of
+from rayllm_operator.plan.placement import custom_resources, replica_bundles, total_of
 
 _SEPARATOR = "---\n"
 
@@ -108,4 +108,4 @@ def _next_steps(manifests: Sequence[Manifest]) -> list[str]:
 
 def _resources(spec: LLMModelSpec) -> set[str]:
     """Return the custom resources that a model's pools must offer."""
-    return {*total_of(replica_bundles(spec))} - {CPU, GPU}
+    return {*custom_resources(total_of(replica_bundles(spec)))}

@@ -108,10 +108,9 @@ def _node(plan: ModelPlan, config: Mapping[str, Any]) -> RayNode:
     if engine["placement_group_config"]["strategy"] == "STRICT_SPREAD" and workers > 1:
         raise CannotServeHereError("scaling_config.placement_strategy: STRICT_SPREAD needs several machines")
     group = max(plan.worker_groups, key=lambda group: group.priority)
-    pods_per_replica = max(1, group.max_replicas // max(1, plan.max_replicas))
-    gpus_per_replica = int(group.ray_resources.get(_GPU, 0)) * pods_per_replica
+    gpus_per_replica = int(group.ray_resources.get(_GPU, 0)) * group.shape.pods_for(1)
     replicas = _replicas(plan, config, gpus_per_replica)
-    total = _total(plan, group, replicas * pods_per_replica)
+    total = _total(plan, group, group.shape.pods_for(replicas))
     return RayNode(total.pop(_CPU, 1), total.pop(_GPU, 0), dict(sorted(total.items())))
 
 

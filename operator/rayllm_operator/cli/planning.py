@@ -3,6 +3,7 @@
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from fractions import Fraction
 
 from rayllm_operator.api.configuration import OperatorConfiguration
 from rayllm_operator.api.findings import Finding, Severity
@@ -11,7 +12,16 @@ from rayllm_operator.api.llm_model import LLMModelSpec
 from rayllm_operator.cli.objects import Model, NamedPool
 from rayllm_operator.cli.reports import Report
 from rayllm_operator.plan import PlanRequest, PlanResult, Pool, plan_model
-from rayllm_operator.plan.placement import CPU, GPU, Amounts, replica_bundles, total_of
+from rayllm_operator.plan.placement import (
+    CPU,
+    GPU,
+    MEMORY,
+    Amounts,
+    custom_resources,
+    replica_bundles,
+    total_of,
+)
+from rayllm_operator.plan.quantities import memory_quantity, parse_quantity
 
 CATCH_ALL = "any-pool"
 """Name of the pool that stands for any, and so of the worker group in what is rendered without pools."""
@@ -79,11 +89,8 @@ def catch_all_pools(spec: LLMModelSpec) -> tuple[Pool, ...]:
 
 def _custom_resources(bundles: list[Amounts]) -> dict[str, int]:
     """Return the Ray custom resources of one replica, rounded up to the whole numbers that pools offer."""
-    return {
-        name: math.ceil(amount)
-        for name, amount in sorted(total_of(bundles).items())
-        if name not in {CPU, GPU}
-    }
+    total = total_of(bundles)
+    return {name: math.ceil(total[name]) for name in custom_resources(total)}
 
 
 def _node(bundles: list[Amounts]) -> dict[str, object]:
@@ -91,5 +98,5 @@ def _node(bundles: list[Amounts]) -> dict[str, object]:
     return {
         "gpus": max(CATCH_ALL_GPUS, math.ceil(total.get(GPU, 0))),
         "cpus": max(CATCH_ALL_CPUS, math.ceil(total.get(CPU, 0))),
-        "memory": CATCH_ALL_MEMORY,
+        "memory": memory_quantity(max(parse_quantity(CATCH_ALL_MEMORY), total.get(MEMORY, Fraction(0)))),
     }

@@ -4,7 +4,8 @@ Source of the rules: ``LLMServer.get_deployment_options`` of Ray 2.60 adds the r
 (1 CPU unless told otherwise) to the first bundle; bundles with nothing but zeros do not exist.
 """
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterable, Mapping
 from fractions import Fraction
 from typing import Any
 
@@ -13,7 +14,11 @@ from rayllm_operator.api.llm_model import LLMModelSpec
 from rayllm_operator.api.registry import ScalingConfig
 from rayllm_operator.plan.engine_arguments import engine_size, worker_count
 
-CPU, GPU = "CPU", "GPU"
+CPU, GPU, MEMORY = "CPU", "GPU", "memory"
+"""Ray's names of what every node has; memory is in bytes."""
+
+_UNITS = 10_000
+"""Ray counts in ten-thousandths (``FixedPoint`` of its scheduler) and rounds what is finer to the nearest."""
 
 _LABEL = 0.001
 """How much of the resource of its accelerator type Ray asks for (``accelerator_type`` of an actor)."""
@@ -23,8 +28,8 @@ Amounts = dict[str, Fraction]
 
 
 def exact(amount: float) -> Fraction:
-    """Return the decimal number that a user wrote, exactly."""
-    return Fraction(str(amount))
+    """Return the amount that Ray counts for the decimal number that a user wrote, exactly."""
+    return Fraction(math.floor(Fraction(str(amount)) * _UNITS + Fraction(1, 2)), _UNITS)
 
 
 def worker_request(spec: LLMModelSpec) -> dict[str, float]:
@@ -98,6 +103,8 @@ def replica_bundles(spec: LLMModelSpec) -> list[Amounts]:
     worker = {name: exact(amount) for name, amount in worker_request(spec).items()}
     bundles = [dict(worker) for _ in range(engine_size(spec))]
     add(bundles[0], {name: exact(amount) for name, amount in actor_request(spec).items()})
+    if memory := actor_options(spec).memory:
+        add(bundles[0], {MEMORY: exact(memory)})
     return bundles
 
 
@@ -113,6 +120,24 @@ def total_of(bundles: list[Amounts]) -> Amounts:
     for bundle in bundles:
         add(total, bundle)
     return total
+
+
+def times(amounts: Amounts, count: int) -> Amounts:
+    """Return so many times the amounts."""
+    return {name: amount * count for name, amount in amounts.items()}
+
+
+def how_often(amounts: Amounts, capacity: Mapping[str, Fraction]) -> int:
+    """Return how often amounts, of which at least one is not 0, fit into a capacity."""
+    fits = (
+        math.floor(capacity.get(name, Fraction(0)) / amount) for name, amount in amounts.items() if amount
+    )
+    return max(0, min(fits))
+
+
+def custom_resources(names: Iterable[str]) -> list[str]:
+    """Return those of Ray's resource names that a pool has to list, sorted."""
+    return sorted({*names} - {CPU, GPU, MEMORY})
 
 
 def placement_strategy(spec: LLMModelSpec) -> str:

@@ -2,7 +2,7 @@
 
 from rayllm_operator.api.cluster_config import ClusterConfig
 from rayllm_operator.api.configuration import SupportedEngine
-from rayllm_operator.api.findings import Finding, Severity, errors, warnings
+from rayllm_operator.api.findings import Finding, errors, warnings
 from rayllm_operator.api.llm_model import LLMModelSpec
 from rayllm_operator.api.validation import validate_model_name
 from rayllm_operator.plan.application import application
@@ -18,12 +18,13 @@ from rayllm_operator.plan.model_plan import (
     PlanResult,
 )
 from rayllm_operator.plan.model_source import check_model_source
-from rayllm_operator.plan.placement import CPU, GPU, replica_bundles, total_of
+from rayllm_operator.plan.placement import CPU
 from rayllm_operator.plan.placement_checks import check_placement
 from rayllm_operator.plan.pools import PoolSelection, select_pools
 from rayllm_operator.plan.quantities import canonical_quantity
+from rayllm_operator.plan.replica_checks import check_replicas
 from rayllm_operator.plan.semantics import check_semantics
-from rayllm_operator.plan.worker_groups import retired_groups, worker_groups
+from rayllm_operator.plan.worker_groups import group_order, retired_groups, worker_groups
 
 _HEAD_CPU_RESOURCES = "2"
 """Of accelerator_type_cpu, which RayLLM's users know as the resource of nodes without GPUs."""
@@ -39,9 +40,9 @@ def plan_model(request: PlanRequest) -> PlanResult:
     findings = [*validate_model_name(request.name), *findings, *_check(request.spec, engine)]
     if errors(findings):
         return PlanResult(None, tuple(findings))
-    selection = select_pools(request.spec, request.pools)
+    selection = select_pools(request)
     if selection.chosen:
-        findings += _beyond_the_pools(request.spec, selection)
+        findings += [*selection.findings, *check_replicas(request.spec, selection.chosen)]
         return PlanResult(_plan(request, engine, selection), tuple(findings), selection.considered)
     if intent_of(request.spec) is not Intent.SERVE:
         # What does not run needs no pool.
@@ -70,8 +71,7 @@ def _check(spec: LLMModelSpec, engine: SupportedEngine) -> list[Finding]:
 
 def _plan(request: PlanRequest, engine: SupportedEngine, selection: PoolSelection) -> ModelPlan:
     spec, bounds = request.spec, replica_bounds(request.spec)
-    custom = [name for name in total_of(replica_bundles(spec)) if name not in {CPU, GPU}]
-    groups = worker_groups(selection.chosen, bounds, custom)
+    groups = worker_groups(selection.chosen, bounds, request.gave_way)
     return ModelPlan(
         name=request.name,
         namespace=request.namespace,
@@ -82,6 +82,7 @@ def _plan(request: PlanRequest, engine: SupportedEngine, selection: PoolSelectio
         head=_head(request),
         worker_groups=groups,
         retired_groups=retired_groups(groups, request.running),
+        group_order=group_order(groups, request.running),
         cluster=spec.cluster_config or ClusterConfig(),
         configuration=request.configuration,
         min_replicas=bounds.lowest,
@@ -102,16 +103,3 @@ def _head(request: PlanRequest) -> HeadGroup:
         node_selector=(head and head.node_selector) or defaults.node_selector,
         tolerations=tuple(toleration.model_dump() for toleration in tolerations),
     )
-
-
-def _beyond_the_pools(spec: LLMModelSpec, selection: PoolSelection) -> list[Finding]:
-    most = sum(choice.shape.most_replicas(choice.pool.spec.max_nodes) for choice in selection.chosen)
-    highest = replica_bounds(spec).highest
-    if highest <= most:
-        return []
-    names = ", ".join(choice.pool.name for choice in selection.chosen)
-    is_fixed = spec.cluster_config is not None and spec.cluster_config.replicas is not None
-    path = ("cluster_config",) if is_fixed else ("deployment_config", "autoscaling_config")
-    key = "replicas" if is_fixed else "max_replicas"
-    message = f"is {highest}, but the pools ({names}) hold at most {most} replicas"
-    return [Finding((*path, key), message, Severity.WARNING)]

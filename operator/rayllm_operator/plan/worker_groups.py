@@ -1,13 +1,12 @@
 """One worker group for each chosen pool, in an order that never changes for a running cluster."""
 
-import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
+from rayllm_operator.api.gpu_node_pool import DEFAULT_GPU_RESOURCE
 from rayllm_operator.plan.autoscaling import ReplicaBounds
 from rayllm_operator.plan.model_plan import Running, WorkerGroup
-from rayllm_operator.plan.placement import CPU, GPU
-from rayllm_operator.plan.pod_shape import offered_resources
-from rayllm_operator.plan.pools import ChosenPool
+from rayllm_operator.plan.pool_turns import ChosenPool, waiting_pools
 from rayllm_operator.plan.quantities import (
     canonical_quantity,
     cpu_quantity,
@@ -19,52 +18,77 @@ _SHARED_MEMORY_PART = 3, 10
 """Ray's object store takes 30 % of a node's memory and lives in /dev/shm."""
 
 
+@dataclass(frozen=True)
+class PodBounds:
+    """Fewest and most pods of a group."""
+
+    fewest: int
+    most: int
+
+
 def worker_groups(
-    chosen: Sequence[ChosenPool], bounds: ReplicaBounds, custom: Sequence[str]
+    chosen: Sequence[ChosenPool], bounds: ReplicaBounds, gave_way: Mapping[str, int]
 ) -> tuple[WorkerGroup, ...]:
     """Return the groups, ordered by the age of their pools.
 
     KubeRay builds a new cluster when groups are inserted or reordered but not when one is appended, so
-    a younger pool must come last whatever its priority. ``custom`` names the resources that a catch-all
-    pool has to offer.
+    a younger pool must come last whatever its priority.
     """
+    pods = pod_bounds(chosen, bounds, gave_way)
     by_age = sorted(chosen, key=lambda choice: (choice.pool.age, choice.pool.name))
-    return tuple(_group(choice, bounds, len(chosen), custom) for choice in by_age)
+    return tuple(_group(choice, pods[choice.pool.name]) for choice in by_age)
 
 
-def _group(choice: ChosenPool, bounds: ReplicaBounds, pools: int, custom: Sequence[str]) -> WorkerGroup:
+def pod_bounds(
+    chosen: Sequence[ChosenPool], bounds: ReplicaBounds, gave_way: Mapping[str, int]
+) -> dict[str, PodBounds]:
+    """Return the fewest and most pods of each pool.
+
+    What must always run starts on the first pool; what that cannot hold, on the next. The autoscaler turns
+    to the others by priority. A pool's minNodes play no part: whether idle nodes stay is for the node
+    autoscaler to decide, and pods of one model would keep them from all others.
+
+    Parameters
+    ----------
+    chosen
+        The model's pools in the order in which they are tried.
+    bounds
+        Fewest and most replicas.
+    gave_way
+        Pools whose pods stayed Pending for too long, each with the number of its pods that run. It keeps the
+        replicas that these hold.
+    """
+    waiting, left = waiting_pools(chosen, gave_way), bounds.lowest
+    pods = {}
+    for choice in chosen:
+        name, shape = choice.pool.name, choice.shape
+        room = 0 if name in waiting else shape.most_replicas(choice.pool.spec.max_nodes)
+        if name in gave_way:
+            room = min(room, shape.replicas_in(gave_way[name]))
+        fewest = min(left, room)
+        left -= fewest
+        pods[name] = PodBounds(shape.pods_for(fewest), shape.pods_for(min(bounds.highest, room)))
+    return pods
+
+
+def _group(choice: ChosenPool, pods: PodBounds) -> WorkerGroup:
     pool, shape = choice.pool, choice.shape
-    most = min(bounds.highest, shape.most_replicas(pool.spec.max_nodes)) * shape.pods_per_replica
-    # The first pool starts what must always run; the autoscaler turns to the others when it is full.
-    fewest = min(bounds.lowest * shape.pods_per_replica, most) if choice.rank == 0 else 0
     kubernetes = {"cpu": cpu_quantity(shape.cpus), "memory": memory_quantity(shape.memory)}
     if shape.gpus:
-        kubernetes[pool.spec.node.gpu_resource_name or "nvidia.com/gpu"] = str(shape.gpus)
+        kubernetes[pool.spec.node.gpu_resource_name or DEFAULT_GPU_RESOURCE] = str(shape.gpus)
     extra = pool.spec.extra_resources or {}
     kubernetes.update({name: canonical_quantity(amount) for name, amount in extra.items()})
     return WorkerGroup(
         name=pool.name,
         pool=pool,
-        min_replicas=fewest,
-        max_replicas=max(most, 1),
+        shape=shape,
+        min_replicas=pods.fewest,
+        max_replicas=pods.most,
         kubernetes_resources=kubernetes,
-        ray_resources=_ray_resources(choice, custom),
+        ray_resources={name: str(amount) for name, amount in shape.declared.items()},
         shm_size=_shared_memory(pool.spec.shm_size, kubernetes["memory"]),
-        priority=pools - 1 - choice.rank,
+        priority=choice.priority,
     )
-
-
-def _ray_resources(choice: ChosenPool, custom: Sequence[str]) -> dict[str, str]:
-    """Declare whole numbers only: Ray's autoscaler fails on anything else."""
-    resources = {CPU: str(math.ceil(choice.shape.cpus))}
-    if choice.shape.gpus:
-        resources[GPU] = str(choice.shape.gpus)
-    offered = offered_resources(choice.pool.spec)
-    offered["accelerator_type_cpu"] = math.ceil(choice.shape.cpus)
-    if choice.pool.is_catch_all:
-        offered = dict.fromkeys(custom, 1) | offered
-    resources.update({name: str(amount) for name, amount in sorted(offered.items()) if amount})
-    return resources
 
 
 def _shared_memory(size: str | None, memory: str) -> str:
@@ -85,3 +109,9 @@ def retired_groups(groups: Sequence[WorkerGroup], running: Running | None) -> tu
         for group in (running.worker_groups if running else ())
         if group["groupName"] not in names
     )
+
+
+def group_order(groups: Sequence[WorkerGroup], running: Running | None) -> tuple[str, ...]:
+    """Return the names of all groups: those that run in their places, then new ones by their pools' age."""
+    before = [group["groupName"] for group in (running.worker_groups if running else ())]
+    return tuple(dict.fromkeys([*before, *(group.name for group in groups)]))

@@ -63,6 +63,8 @@ def worker_template(plan: ModelPlan, group: WorkerGroup) -> Manifest:
         spec["runtimeClassName"] = pool.runtime_class_name
     tolerations = [toleration.model_dump() for toleration in pool.tolerations or ()]
     spec |= _placement(pool.node_selector or {}, tolerations)
+    if group.shape.is_spread:
+        spec["affinity"] = {"podAntiAffinity": _one_of_a_node(plan, group)}
     labels = {meta.LABEL_POOL: group.pool.name, **(pool.pod_labels or {})}
     return _template(plan, spec, labels=labels, annotations=pool.pod_annotations or {})
 
@@ -133,6 +135,18 @@ def _placement(node_selector: Any, tolerations: Any) -> Manifest:
     if tolerations:
         placement["tolerations"] = [dict(toleration) for toleration in tolerations]
     return placement
+
+
+def _one_of_a_node(plan: ModelPlan, group: WorkerGroup) -> Manifest:
+    """Keep the pods of a spreading model on nodes of their own: Ray takes each pod for a node."""
+    labels = {**model_labels(plan), meta.LABEL_POOL: group.pool.name}
+    term = {
+        "labelSelector": {"matchLabels": labels},
+        # A new cluster may start on the nodes of the old one.
+        "matchLabelKeys": ["ray.io/cluster"],
+        "topologyKey": "kubernetes.io/hostname",
+    }
+    return {"requiredDuringSchedulingIgnoredDuringExecution": [term]}
 
 
 def _template(plan: ModelPlan, spec: Manifest, *, labels: Any, annotations: Any) -> Manifest:

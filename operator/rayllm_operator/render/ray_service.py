@@ -50,10 +50,7 @@ def _ray_cluster(plan: ModelPlan) -> Manifest:
             "resources": dict(plan.head.ray_resources),
             "template": head_template(plan),
         },
-        "workerGroupSpecs": [
-            *(dict(group) for group in plan.retired_groups),
-            *(_worker_group(plan, group) for group in plan.worker_groups),
-        ],
+        "workerGroupSpecs": _worker_groups(plan),
     }
     head = plan.cluster.head
     if head and head.fault_tolerance:
@@ -77,6 +74,12 @@ def _autoscaler(plan: ModelPlan) -> Manifest:
         # KubeRay gives this container none of its own, and the restricted standard would refuse the pod.
         "securityContext": CONTAINER_SECURITY,
     }
+
+
+def _worker_groups(plan: ModelPlan) -> list[Manifest]:
+    groups = {group.name: _worker_group(plan, group) for group in plan.worker_groups}
+    groups |= {group["groupName"]: dict(group) for group in plan.retired_groups}
+    return [groups[name] for name in plan.group_order]
 
 
 def _worker_group(plan: ModelPlan, group: WorkerGroup) -> Manifest:

@@ -6,6 +6,7 @@ from rayllm_operator.api.configuration import OperatorConfiguration
 from rayllm_operator.api.llm_model import LLMModelSpec
 from rayllm_operator.api.validation import parse_model, parse_pool
 from rayllm_operator.plan import PlanRequest, PlanResult, Pool, Running, plan_model
+from rayllm_operator.plan.model_plan import WorkerGroup
 
 
 def pool(name: str, *, node: dict[str, Any] | None = None, **spec: Any) -> Pool:
@@ -23,11 +24,43 @@ def model(**spec: Any) -> LLMModelSpec:
     return parsed
 
 
-def plan(*pools: Pool, name: str = "m", running: Running | None = None, **spec: Any) -> PlanResult:
+def plan(
+    *pools: Pool,
+    name: str = "m",
+    running: Running | None = None,
+    gave_way: dict[str, int] | None = None,
+    namespace_labels: dict[str, str] | None = None,
+    **spec: Any,
+) -> PlanResult:
     """Plan a model with the default configuration."""
     return plan_model(
-        PlanRequest(name, "default", model(**spec), pools, OperatorConfiguration(), running=running)
+        PlanRequest(
+            name,
+            "default",
+            model(**spec),
+            pools,
+            OperatorConfiguration(),
+            running=running,
+            gave_way=gave_way or {},
+            namespace_labels=namespace_labels,
+        )
     )
+
+
+def groups(result: PlanResult) -> dict[str, WorkerGroup]:
+    """Return the worker groups of a model that has to be accepted, by their pools' names."""
+    assert result.plan is not None, sentences(result)
+    return {group.name: group for group in result.plan.worker_groups}
+
+
+def reasons(result: PlanResult) -> dict[str, str]:
+    """Return what is said of each pool."""
+    return {pool.name: pool.reason for pool in result.pools}
+
+
+def pods(result: PlanResult) -> dict[str, tuple[int, int]]:
+    """Return the fewest and most pods of each pool."""
+    return {name: (group.min_replicas, group.max_replicas) for name, group in groups(result).items()}
 
 
 def sentences(result: PlanResult) -> list[str]:

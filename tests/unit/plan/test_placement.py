@@ -82,12 +82,14 @@ def test_an_accelerator_type_of_the_actor_is_a_resource_that_pools_offer() -> No
     assert options == {"num_cpus": 1, "resources": {"accelerator_type:A10G": 0.001}}
 
 
-def test_a_pod_with_less_memory_than_the_actor_reserves_does_not_do() -> None:
-    result = plan(pool("a10"), deployment_config={"ray_actor_options": {"memory": 64 * 1024**3}})
+@pytest.mark.parametrize(("written", "counted"), [(0.33333, "0.3333"), (0.33335, "0.3334"), (0.7, "0.7")])
+def test_amounts_are_what_ray_counts(written: float, counted: str) -> None:
+    """Ray counts in ten-thousandths and rounds."""
+    resources = {"accelerator_type_a10": written}
 
-    assert sentences(result) == [
-        "scaling_config: no pool can hold a replica (a10: ray_actor_options.memory asks for 64Gi; a pod has 45Gi)"
-    ]
+    assert total(scaling_config={"resources_per_worker": resources})["accelerator_type_a10"] == Fraction(
+        counted
+    )
 
 
 @pytest.mark.parametrize(

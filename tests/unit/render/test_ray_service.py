@@ -121,7 +121,7 @@ def test_worker_groups_follow_the_age_of_their_pools_and_not_their_priority() ->
     groups = ray_service("mosaicml--mpt-7b-instruct", young, old)["spec"]["rayClusterConfig"][
         "workerGroupSpecs"
     ]
-    assert [(group["groupName"], group["priority"]) for group in groups] == [("spot", 0), ("reserved", 1)]
+    assert [(group["groupName"], group["priority"]) for group in groups] == [("spot", 0), ("reserved", 10)]
 
 
 def test_autoscaling_stands_where_changing_it_restarts_nothing() -> None:
