@@ -1,7 +1,7 @@
 """Autoscaling of an echo engine behind the server class, on both data paths, as load and an edit change it."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
@@ -21,18 +21,23 @@ from tests.harness.serving import wait_until_served
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 
 MODEL = "org/nowhere"
-ANSWER_SECONDS = 0.5
+ECHO = {
+    "RAYLLM_VLLM_ENGINE_CLS": ENGINE_CLASS,
+    "RAYLLM_ECHO": json.dumps({"token_seconds": 0.5}),
+}
+ONGOING = 4
 START_SECONDS = 300.0
 SCALING_SECONDS = 120.0
+NEVER = 3600.0
 
 LOWEST: Mapping[DataPath, Mapping[str, Any]] = {
     DataPath.DIRECT: {"min_replicas": 1},
-    # It never sleeps here: a client asks at all times.
-    DataPath.ROUTED: {"min_replicas": 0, "initial_replicas": 1},
+    DataPath.ROUTED: {"min_replicas": 0, "downscale_to_zero_delay_s": NEVER},
 }
 QUICK = {
     "max_replicas": 2,
-    "target_ongoing_requests": 2,
+    # As much as a replica takes at once: on the direct path the rest waits where Ray does not see it.
+    "target_ongoing_requests": ONGOING,
     "metrics_interval_s": 0.5,
     "look_back_period_s": 1,
     "upscale_delay_s": 0,
@@ -47,28 +52,21 @@ class Model:
         self._ray = ray
         self._path = path
         (self._port,) = free_ports(1)
+        self._endpoint = f"http://127.0.0.1:{self._port}/v1"
 
-    @property
-    def endpoint(self) -> str:
-        return f"http://127.0.0.1:{self._port}/v1"
+    def apply(self, **autoscaling: Any) -> dict[str, Any]:
+        """Deploy the model with an autoscaling_config, as the operator does after an edit of the file.
 
-    def apply(self, **autoscaling: Any) -> None:
-        """Deploy the model with an autoscaling_config, as the operator does after an edit of the file."""
+        Returns what Serve is told of autoscaling.
+        """
         spec, findings = parse_model(
             {
                 "deployment_config": {
                     "autoscaling_config": {**QUICK, **LOWEST[self._path], **autoscaling},
+                    "max_ongoing_requests": ONGOING,
                     "ray_actor_options": {"num_cpus": 0},
                 },
-                "engine_config": {
-                    "model_id": MODEL,
-                    "runtime_env": {
-                        "env_vars": {
-                            "RAYLLM_VLLM_ENGINE_CLS": ENGINE_CLASS,
-                            "RAYLLM_ECHO": json.dumps({"token_seconds": ANSWER_SECONDS}),
-                        }
-                    },
-                },
+                "engine_config": {"model_id": MODEL, "runtime_env": {"env_vars": ECHO}},
                 "scaling_config": {"num_workers": 1, "num_gpus_per_worker": 0, "num_cpus_per_worker": 1},
             }
         )
@@ -77,49 +75,66 @@ class Model:
         assert rendered.data_path.path is self._path
         config = of_one(serve_application(rendered))
         self._ray.deploy({**config, "http_options": {"host": "127.0.0.1", "port": self._port}})
+        told: dict[str, Any] = rendered.deployments[0]["autoscaling_config"]
+        return told
 
     def apply_and_wait(self, **autoscaling: Any) -> None:
+        """Deploy the model and wait until it answers."""
         self.apply(**autoscaling)
-        wait_until_served(self._ray, self.endpoint, seconds=START_SECONDS)
+        wait_until_served(self._ray, self._endpoint, seconds=START_SECONDS)
+
+    def clients(self) -> ClosedLoop:
+        """Return clients of it, each of whom waits half a second for an answer of one token."""
+        return ClosedLoop(self._endpoint, MODEL)
 
     def replicas(self) -> dict[str, str]:
-        """Return the replicas of the model's deployment by id, with their states."""
-        state = next(iter(self._ray.applications().values()), {})
-        deployment = state.get("deployments", {}).get(deployment_name(MODEL), {})
-        return {each["replica_id"]: each["state"] for each in deployment.get("replicas", ())}
+        """Return the states of the model's replicas, by id."""
+        return {each["replica_id"]: each["state"] for each in self._deployment().get("replicas", ())}
 
-    def load(self) -> ClosedLoop:
-        """Return clients of it, of whom each waits half a second for its answer of one token."""
-        return ClosedLoop(self.endpoint, MODEL)
-
-    def deployed_autoscaling(self) -> dict[str, Any]:
+    def autoscaling(self) -> dict[str, Any]:
         """Return the autoscaling that Serve's controller works with."""
-        state = next(iter(self._ray.applications().values()), {})
-        deployment = state.get("deployments", {}).get(deployment_name(MODEL), {})
-        found: dict[str, Any] = deployment.get("deployment_config", {}).get("autoscaling_config") or {}
-        return found
+        found: dict[str, Any] = self._deployment().get("deployment_config", {}).get("autoscaling_config")
+        return found or {}
+
+    def _deployment(self) -> dict[str, Any]:
+        for state in self._ray.applications().values():
+            found: dict[str, Any] = state.get("deployments", {}).get(deployment_name(MODEL), {})
+            return found
+        return {}
 
 
 @pytest.fixture(scope="module", params=DataPath)
 def model(request: pytest.FixtureRequest) -> Iterator[Model]:
     environment = environment_without_ray() | RAY_ENVIRONMENT
-    with LocalRay(str(engine_python()), RayNode(cpus=6), environment) as ray:
+    with LocalRay(str(engine_python()), RayNode(cpus=3), environment) as ray:
         yield Model(ray, request.param)
 
 
-def test_load_adds_a_replica_and_its_end_removes_one_without_a_lost_request(model: Model) -> None:
+def test_load_adds_a_replica_an_edit_restarts_none_and_calm_removes_one(model: Model) -> None:
     model.apply_and_wait()
-    with model.load() as load:
-        load.set_clients(8)
+    with model.clients() as load:
+        load.set_clients(2 * ONGOING)
         wait_until("answers of two replicas", lambda: answering(load, 2), seconds=SCALING_SECONDS)
+        replicas = model.replicas()
+        told = model.apply(max_replicas=3, downscale_delay_s=1, look_back_period_s=2, smoothing_factor=0.5)
+        wait_until("the new values in force", lambda: are_in_force(model, told), seconds=SCALING_SECONDS)
+        assert replicas.items() <= model.replicas().items()
         load.set_clients(1)
-        wait_until("one replica left", lambda: are_running(model, 1), seconds=SCALING_SECONDS)
+        wait_until("one replica left", lambda: is_alone(model, replicas), seconds=SCALING_SECONDS)
     assert load.failures() == {}
 
 
 def answering(load: ClosedLoop, number: int) -> bool | None:
+    """Return True once so many replicas have answered."""
     return len({answer.replica for answer in load.answers() if not answer.failure}) >= number or None
 
 
-def are_running(model: Model, number: int) -> bool | None:
-    return list(model.replicas().values()) == ["RUNNING"] * number or None
+def is_alone(model: Model, former: Mapping[str, str]) -> bool | None:
+    """Return True once there is one replica, which runs and was there before."""
+    left = model.replicas()
+    return (len(left) == 1 and left.items() <= former.items()) or None
+
+
+def are_in_force(model: Model, told: Mapping[str, Any]) -> bool | None:
+    """Return True once Serve's controller works with these values."""
+    return told.items() <= model.autoscaling().items() or None

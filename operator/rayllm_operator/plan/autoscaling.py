@@ -58,11 +58,13 @@ def autoscaling(spec: LLMModelSpec, ongoing: int, *, counts_queue: bool) -> dict
     values = measured_profile(ongoing) if config is None else _registry_values(config)
     if not counts_queue:
         values["target_ongoing_requests"] = min(values["target_ongoing_requests"], _MOST_VISIBLE * ongoing)
-    initial = config.initial_replicas if config and bounds.lowest != bounds.highest else None
+    initial = config.initial_replicas if config else None
+    # Serve goes back to it at every change in place, so it is left out where it says nothing of its own.
+    starts_higher = initial is not None and bounds.lowest < initial <= bounds.highest
     return {
         "min_replicas": bounds.lowest,
         "max_replicas": max(bounds.highest, 1),
-        **({} if initial is None else {"initial_replicas": initial}),
+        **({"initial_replicas": initial} if starts_higher else {}),
         **values,
     }
 
@@ -104,7 +106,7 @@ def _registry_values(config: AutoscalingConfig) -> dict[str, Any]:
 
 
 def _section(spec: LLMModelSpec) -> AutoscalingConfig | None:
-    return spec.deployment_config and spec.deployment_config.autoscaling_config
+    return spec.deployment_config.autoscaling_config if spec.deployment_config else None
 
 
 def _or_default(value: float | None, default: float) -> float:
