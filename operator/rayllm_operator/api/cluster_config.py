@@ -184,7 +184,7 @@ class Upgrade(KubernetesSection):
     ready_timeout_seconds: NonNegativeCount | None = None
     """Seconds that a new version may take to serve. Default 3600."""
     drain_seconds: NonNegativeCount | None = None
-    """Seconds that an old version, or a replica that goes, keeps answering its last requests. Default 60."""
+    """Seconds that the old version keeps answering its last requests. Default 60."""
     engine: Literal["Pinned", "Auto"] | None = None
     """``Auto`` follows the operator's engine image; ``Pinned`` keeps the one in use. Default Pinned."""
 

@@ -14,7 +14,6 @@ from rayllm_operator.convert.notes import Kind, Note
 from rayllm_operator.convert.source import Source
 from rayllm_operator.convert.tree import Path, Tree, key_text, parse
 from rayllm_operator.plan.application import BATCHING
-from rayllm_operator.plan.draining import DRAIN, drain_seconds
 from rayllm_operator.plan.engine_arguments import DEFAULT_MAX_TOTAL_TOKENS, EMBEDDING_MAX_TOTAL_TOKENS
 from rayllm_operator.plan.request_limits import limits
 from rayllm_operator.plan.sync_arguments import NO_SIGN_REQUEST
@@ -184,8 +183,6 @@ class _Reading:
         for key in ("max_queued_requests", "backpressure_config"):
             if key in ours and section.get(key) == ours[key]:
                 del section[key]
-        if section.get(DRAIN) == drain_seconds(None):
-            del section[DRAIN]
         experimental = self._mapping("experimental_configs")
         if experimental.get(BATCHING) == 0:
             del experimental[BATCHING]

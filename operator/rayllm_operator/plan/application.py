@@ -12,7 +12,6 @@ from rayllm_operator.api.configuration import SupportedEngine
 from rayllm_operator.api.llm_model import LLMModelSpec
 from rayllm_operator.plan.autoscaling import autoscaling, replica_bounds
 from rayllm_operator.plan.data_path import DataPath, choose_data_path
-from rayllm_operator.plan.draining import DRAIN, drain_seconds
 from rayllm_operator.plan.engine_arguments import effective_generation, engine_arguments
 from rayllm_operator.plan.generation_defaults import request_defaults
 from rayllm_operator.plan.model_plan import Application
@@ -109,6 +108,5 @@ def _deployment(spec: LLMModelSpec, engine_arguments: Mapping[str, Any], path: D
     return {
         "name": deployment_name(spec.engine_config.model_id),
         "autoscaling_config": autoscaling(spec, ongoing, counts_queue=counts_queue),
-        DRAIN: drain_seconds(spec.cluster_config),
         **limits,
     }

@@ -71,11 +71,3 @@ def test_initial_replicas_are_written_only_above_min_replicas(initial: int, writ
     """Serve goes back to them at every edit; at ``min_replicas`` it begins anyway."""
     section = {"min_replicas": min(initial, 2), "max_replicas": 4, "initial_replicas": initial}
     assert scaling(section).get("initial_replicas") == written
-
-
-@pytest.mark.parametrize(("drain", "seconds"), [(None, 60), (0, 0), (600, 600)])
-def test_a_replica_that_is_removed_has_as_long_as_an_old_version(drain: int | None, seconds: int) -> None:
-    config = {} if drain is None else {"upgrade": {"drainSeconds": drain}}
-    result = plan(pool("a10"), cluster_config=config)
-    assert result.plan is not None, sentences(result)
-    assert result.plan.application.deployments[0]["graceful_shutdown_timeout_s"] == seconds
