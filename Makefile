@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .PHONY: help setup engine control-plane node-parts demo demo-check demo-down test test-fast test-unit test-integration \
-	test-e2e test-image test-long bench-datapath bench-mirror engine-table lint format generate lock clean
+	test-e2e test-image test-long bench-datapath bench-autoscale bench-mirror engine-table lint format generate lock clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -69,6 +69,9 @@ test-long: setup engine control-plane ## Property tests with 10,000 cases each: 
 
 bench-datapath: setup engine ## What the path to the engine costs, beside vLLM alone and Ray's default path: 15 minutes
 	$(BIN)/python -m benchmarks.datapath
+
+bench-autoscale: setup engine ## How fast replicas come and what they cost, beside RayLLM's and Ray's defaults: 12 minutes
+	@$(BIN)/python -m benchmarks.autoscale
 
 bench-mirror: setup engine ## Downloads of 2 GiB: ours beside Ray's, s5cmd, obstore and pyarrow (10 GiB of memory, 6 min)
 	@$(BIN)/python -m benchmarks.mirror --engine-python "$$(tests/harness/engine_env)" \

@@ -12,9 +12,10 @@ from pathlib import Path
 from types import FrameType
 
 from benchmarks.datapath.peers import Peer, Workshop, bare_echo
-from benchmarks.datapath.report import machine, report
+from benchmarks.datapath.report import report
 from benchmarks.datapath.rounds import Bench, Round, load
 from benchmarks.datapath.stages import ECHO_TOKENS, PEERS, STAGES, Stage, job
+from benchmarks.ratios import machine
 from rayllm_operator.cli.progress import Progress
 from tests.harness.local_stack import engine_python, make_model
 

@@ -8,8 +8,9 @@ from typing import Any
 
 from benchmarks.datapath.load import Job
 from benchmarks.datapath.peers import Peer, Workshop, bare_echo, bare_vllm, ours, stock
-from benchmarks.datapath.report import Bar, of_bare, of_stock, share_of_overhead
+from benchmarks.datapath.report import of_bare, of_stock, share_of_overhead
 from benchmarks.datapath.rounds import Measure, median_first_token
+from benchmarks.ratios import Bar
 
 CHAT = "/v1/chat/completions"
 VLLM_TOKENS, ECHO_TOKENS = 16, 32

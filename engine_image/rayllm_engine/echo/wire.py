@@ -24,6 +24,9 @@ Kind = Literal["chat", "completions"]
 EMBEDDING = (0.5, -0.5, 0.5, -0.5)
 """The embedding of every text; its norm is 1."""
 
+FINGERPRINT = f"echo-{uuid.uuid4().hex}"
+"""The ``system_fingerprint`` of every answer: it tells the engines of a model's replicas apart."""
+
 DONE = "data: [DONE]\n\n"
 """The event that ends a stream."""
 
@@ -69,6 +72,7 @@ class Reply:
             "object": chat if self.kind == "chat" else "text_completion",
             "created": int(time.time()),
             "model": self.model_id,
+            "system_fingerprint": FINGERPRINT,
         }
 
     def _part(

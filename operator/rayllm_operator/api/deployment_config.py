@@ -136,7 +136,7 @@ class DeploymentConfig(RegistrySection):
     model_config = cel_rules(*_one_spelling_of("max_concurrent_queries"))
 
     autoscaling_config: AutoscalingConfig | None = None
-    """Bounds and speed of autoscaling. Default: one replica."""
+    """Bounds and speed of autoscaling. Default: one replica, and values of our own (docs/registry.md)."""
     max_concurrent_queries: PositiveCount | None = None
     """RayLLM's name of max_ongoing_requests. Default: none."""
     max_ongoing_requests: PositiveCount | None = None

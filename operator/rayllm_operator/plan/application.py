@@ -11,7 +11,7 @@ from typing import Any
 from rayllm_operator.api.configuration import SupportedEngine
 from rayllm_operator.api.llm_model import LLMModelSpec
 from rayllm_operator.plan.autoscaling import autoscaling, replica_bounds
-from rayllm_operator.plan.data_path import choose_data_path
+from rayllm_operator.plan.data_path import DataPath, choose_data_path
 from rayllm_operator.plan.engine_arguments import effective_generation, engine_arguments
 from rayllm_operator.plan.generation_defaults import request_defaults
 from rayllm_operator.plan.model_plan import Application
@@ -39,10 +39,11 @@ Ray gives every head this resource, so that asking for a little of it puts an ac
 def application(spec: LLMModelSpec, engine: SupportedEngine, *, restarted_at: str) -> Application:
     """Return the application of a model on an engine image."""
     llm_config = _llm_config(spec, engine, restarted_at)
+    data_path = choose_data_path(replica_bounds(spec))
     return Application(
         llm_config=llm_config,
-        deployments=(_deployment(spec, llm_config["engine_kwargs"]),),
-        data_path=choose_data_path(replica_bounds(spec)),
+        deployments=(_deployment(spec, llm_config["engine_kwargs"], data_path.path),),
+        data_path=data_path,
     )
 
 
@@ -101,9 +102,11 @@ def _engine_contract(spec: LLMModelSpec) -> dict[str, Any]:
     return contract
 
 
-def _deployment(spec: LLMModelSpec, engine_arguments: Mapping[str, Any]) -> dict[str, Any]:
+def _deployment(spec: LLMModelSpec, engine_arguments: Mapping[str, Any], path: DataPath) -> dict[str, Any]:
+    limits = request_limits(spec, engine_arguments)
+    ongoing, counts_queue = limits["max_ongoing_requests"], path is DataPath.ROUTED
     return {
         "name": deployment_name(spec.engine_config.model_id),
-        "autoscaling_config": autoscaling(spec),
-        **request_limits(spec, engine_arguments),
+        "autoscaling_config": autoscaling(spec, ongoing, counts_queue=counts_queue),
+        **limits,
     }

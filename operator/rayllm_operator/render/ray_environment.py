@@ -11,6 +11,9 @@ RAY_ENVIRONMENT = {
     "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
     # It would also keep back a thousand log records: of a start, all of them.
     "RAY_SERVE_REQUEST_PATH_LOG_BUFFER_SIZE": "1",
+    # A replica that is removed would keep its GPUs for 30 s, until load balancers outside of the cluster have
+    # forgotten it. Our HAProxies are told at once, and where one is refused it tries another replica.
+    "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "5",
     # Ray runs its workers at nice 15, behind every other process of the pod.
     "RAY_worker_niceness": "0",
 }

@@ -2,8 +2,9 @@
 
 import pytest
 
-from benchmarks.datapath.report import Bar, Spread, of_bare, of_stock, report, share_of_overhead
+from benchmarks.datapath.report import of_bare, of_stock, report, share_of_overhead
 from benchmarks.datapath.rounds import Round
+from benchmarks.ratios import Bar, Spread
 
 PEERS = ("bare", "stock", "ours")
 

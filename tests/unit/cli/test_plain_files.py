@@ -35,7 +35,7 @@ def test_an_llm_config_stands_alone(rayllm: Call) -> None:
     config = yaml.safe_load(result.stdout)
     assert config["model_loading_config"]["model_source"] == {"bucket_uri": "s3://anonymous@bucket/model"}
     assert config["engine_kwargs"]["override_generation_config"] == {"temperature": 0.4}
-    assert config["deployment_config"]["autoscaling_config"]["target_ongoing_requests"] == 1.0
+    assert config["deployment_config"]["autoscaling_config"]["target_ongoing_requests"] == 205
     assert config["placement_group_config"]["bundle_per_worker"] == {
         "CPU": 1,
         "GPU": 1,

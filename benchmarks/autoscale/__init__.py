@@ -1,0 +1,1 @@
+"""How quickly replicas come and go: our profile beside RayLLM's and Ray Serve's defaults, in one Ray."""
