@@ -89,7 +89,7 @@ async def wait_until_served(session: aiohttp.ClientSession, url: str) -> None:
     while time.monotonic() < deadline:
         try:
             async with session.get(f"{url}/v1/models") as answer:
-                if answer.status == 200:  # noqa: PLR2004
+                if answer.status == 200:
                     return
         except aiohttp.ClientError:
             pass
@@ -116,7 +116,7 @@ async def watch(cluster: Cluster, config: dict[str, Any]) -> dict[str, Any]:
     async with aiohttp.ClientSession(timeout=timeout, connector=connector) as session:
         dashboard = f"http://{cluster.webui_url}/api/serve/applications/"
         async with session.put(dashboard, json=config) as answer:
-            assert answer.status == 200, await answer.text()  # noqa: PLR2004
+            assert answer.status == 200, await answer.text()
         await wait_until_served(session, url)
         model = config["applications"][0]["args"]["llm_configs"][0]["model_loading_config"]["model_id"]
         clients = Clients(session, url, model)

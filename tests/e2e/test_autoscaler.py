@@ -95,7 +95,7 @@ def outcomes() -> dict[str, Any]:
     ]
     (port,) = free_ports(1)
     # A path of a socket may have 107 characters, which pytest's own folders may exceed.
-    with tempfile.TemporaryDirectory(prefix="scale-", dir="/tmp") as folder:  # noqa: S108
+    with tempfile.TemporaryDirectory(prefix="scale-", dir="/tmp") as folder:
         (Path(folder) / "cases.json").write_text(json.dumps(cases))
         done = outcome_of("tests/e2e/check_autoscaler.py", folder, str(port), environment={})
     return dict(zip(CASES, done, strict=True))

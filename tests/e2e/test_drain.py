@@ -25,7 +25,7 @@ def seen() -> dict[str, Any]:
     http_port, dashboard_port = free_ports(2)
     config = serve_config(http_port, DataPath.DIRECT, token_seconds=TOKEN_SECONDS)
     # A path of a socket may have 107 characters, which pytest's own folders may exceed.
-    with tempfile.TemporaryDirectory(prefix="drain-", dir="/tmp") as folder:  # noqa: S108
+    with tempfile.TemporaryDirectory(prefix="drain-", dir="/tmp") as folder:
         file = Path(folder) / "serve.json"
         # This machine has each port only once: the head's HAProxy serves all nodes. A pod has one of its own.
         file.write_text(json.dumps({**config, "proxy_location": "HeadOnly"}))
@@ -45,7 +45,9 @@ def test_new_requests_are_answered_throughout(seen: dict[str, Any]) -> None:
     assert seen["short answers"] > 0, seen
 
 
-def test_the_program_waits_for_the_replacement_and_for_the_streams_and_no_longer(seen: dict[str, Any]) -> None:
+def test_the_program_waits_for_the_replacement_and_for_the_streams_and_no_longer(
+    seen: dict[str, Any],
+) -> None:
     assert seen["moved"], seen
     assert seen["streams open when the program returned"] == 0, seen
     assert seen["exit code"] == 0, seen

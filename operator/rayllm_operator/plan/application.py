@@ -12,6 +12,7 @@ from rayllm_operator.api.configuration import SupportedEngine
 from rayllm_operator.api.llm_model import LLMModelSpec
 from rayllm_operator.plan.autoscaling import autoscaling, replica_bounds
 from rayllm_operator.plan.data_path import choose_data_path
+from rayllm_operator.plan.draining import drain_seconds
 from rayllm_operator.plan.engine_arguments import effective_generation, engine_arguments
 from rayllm_operator.plan.generation_defaults import request_defaults
 from rayllm_operator.plan.model_plan import Application
@@ -106,4 +107,6 @@ def _deployment(spec: LLMModelSpec, engine_arguments: Mapping[str, Any]) -> dict
         "name": deployment_name(spec.engine_config.model_id),
         "autoscaling_config": autoscaling(spec),
         **request_limits(spec, engine_arguments),
+        # Ray's 20 s are less than many an answer takes.
+        "graceful_shutdown_timeout_s": float(drain_seconds(spec.cluster_config)),
     }

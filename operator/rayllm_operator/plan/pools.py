@@ -110,8 +110,6 @@ def _unusable(pool: Pool) -> str:
     """Say what this version cannot honour; ignoring it would put models where they do not belong."""
     if pool.spec.namespace_selector and pool.spec.namespace_selector.model_extra:
         return "namespaceSelector is not carried out by this version of the operator"
-    if pool.spec.cache and pool.spec.cache.type == "PersistentVolumeClaim":
-        return "cache type PersistentVolumeClaim is not carried out by this version of the operator"
     return ""
 
 

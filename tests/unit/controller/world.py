@@ -8,7 +8,7 @@ from rayllm_operator.api.configuration import OperatorConfiguration, SupportedEn
 from rayllm_operator.controller.decide import decide
 from rayllm_operator.controller.decision import Apply, Create, Decision
 from rayllm_operator.controller.observed import Observed
-from rayllm_operator.kube.kinds import RAY_SERVICE, SERVICE
+from rayllm_operator.kube.kinds import DISRUPTION_BUDGET, RAY_SERVICE, SERVICE
 
 Object = dict[str, Any]
 
@@ -186,7 +186,8 @@ class World:
         return self.having(ray_service={**ray_service, "status": status})
 
     def _write(self, action: Create | Apply) -> None:
-        field = {RAY_SERVICE: "ray_service", SERVICE: "service"}[action.kind]
+        fields = {RAY_SERVICE: "ray_service", SERVICE: "service", DISRUPTION_BUDGET: "disruption_budget"}
+        field = fields[action.kind]
         before = getattr(self.observed, field)
         after = live(action.manifest, uid=f"uid-of-the-{field}")
         if before is not None:
