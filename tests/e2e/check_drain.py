@@ -147,7 +147,7 @@ async def watch(cluster: Cluster, config: dict[str, Any]) -> dict[str, Any]:
 def end_node(cluster: Cluster, node_id: str) -> None:
     """End a node as its pod would end, with all of its processes."""
     for node in list(cluster.worker_nodes):
-        if node.unique_id == node_id or node.node_id == node_id:
+        if node.node_id == node_id:
             cluster.remove_node(node)
 
 

@@ -1,4 +1,4 @@
-"""What lets a node be emptied (``kubectl drain``) without losing a request: a preStop hook with time, and a budget.
+"""What lets a node be emptied (``kubectl drain``) without losing a request: a hook with time, and a budget.
 
 The hook runs ``rayllm_engine.drain`` (docs/engine-contract.md). The time has three parts: Serve starts the
 replacement, the old replica answers what it has, and the pod's own HAProxy leaves.
