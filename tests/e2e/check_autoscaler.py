@@ -8,23 +8,27 @@ scheduler and raylets are real; only the machines are not: each node is a raylet
 serves all cases, because the autoscaler reads its configuration again in every round.
 """
 
-import itertools
 import json
 import os
 import subprocess
 import sys
 import time
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import ray
-from ray.autoscaler._private.fake_multi_node.node_provider import FAKE_HEAD_NODE_ID, FAKE_HEAD_NODE_TYPE
+from ray.autoscaler._private.fake_multi_node.node_provider import (
+    FAKE_HEAD_NODE_ID,
+    FAKE_HEAD_NODE_TYPE,
+    FakeMultiNodeProvider,
+)
 from ray.autoscaler._private.kuberay.autoscaling_config import _derive_autoscaling_config_from_ray_cr
 from ray.util.placement_group import PlacementGroup, placement_group, remove_placement_group
 
 START_SECONDS = 120.0
-STEP_SECONDS = 90.0
+STEP_SECONDS = 40.0
 IDLE_SECONDS = 3
 HEAD_GROUP = "headgroup"
 
@@ -44,8 +48,16 @@ class Autoscaler:
         config = _derive_autoscaling_config_from_ray_cr(ray_cluster)
         types = config["available_node_types"]
         types[FAKE_HEAD_NODE_TYPE] = types.pop(HEAD_GROUP)
+        for each in types.values():
+            each["resources"].pop("memory")  # a raylet here cannot claim memory that the machine lacks
         provider = {
-            "type": "fake_multinode",
+            # Its own type needs a file of defaults that Ray's wheel lacks.
+            "type": "external",
+            "module": f"{FakeMultiNodeProvider.__module__}.{FakeMultiNodeProvider.__name__}",
+            # All nodes have this machine's address, and Ray is there already.
+            "use_node_id_as_ip": True,
+            "disable_node_updaters": True,
+            "disable_launch_config_check": True,
             "launch_multiple": True,
             "head_node_id": FAKE_HEAD_NODE_ID,
             "gcs_address": self._address,
@@ -69,7 +81,6 @@ class Autoscaler:
             "port": self._port,
             "num-cpus": resources.pop("CPU", 0),
             "num-gpus": resources.pop("GPU", 0),
-            "memory": resources.pop("memory"),
             "resources": json.dumps(resources),
             "autoscaling-config": self._config,
             "temp-dir": self._folder,
@@ -142,12 +153,11 @@ def is_ready(group: PlacementGroup) -> bool:
     return bool(group.wait(timeout_seconds=0))
 
 
-def watch(seen: Counter[str], until: Any) -> bool:
+def watch(seen: Counter[str], until: Callable[[], bool]) -> bool:
     """Note the most nodes of each group until something holds; return False where it never did."""
     deadline = time.monotonic() + STEP_SECONDS
-    for _ in itertools.takewhile(lambda _: time.monotonic() < deadline, itertools.repeat(None)):
-        for name, number in groups_now().items():
-            seen[name] = max(seen[name], number)
+    while time.monotonic() < deadline:
+        seen |= groups_now()  # the greater of two numbers
         if until():
             return True
         time.sleep(0.2)
