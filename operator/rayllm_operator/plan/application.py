@@ -30,6 +30,9 @@ INGRESS_CLASS = "rayllm_engine.ingress:RayLLMIngress"
 BATCHING = "stream_batching_interval_ms"
 """How long Ray's server collects the pieces of a streamed answer on the routed path, in milliseconds."""
 
+SHUTDOWN_TIMEOUT = "graceful_shutdown_timeout_s"
+"""How long a replica that ends may take for the requests that it has."""
+
 ON_THE_HEAD = {"ray_actor_options": {"num_cpus": 0, "resources": {"node:__internal_head__": 0.001}}}
 """Serve options of an ingress that answers while the model sleeps and takes no worker's CPU.
 
@@ -108,5 +111,5 @@ def _deployment(spec: LLMModelSpec, engine_arguments: Mapping[str, Any]) -> dict
         "autoscaling_config": autoscaling(spec),
         **request_limits(spec, engine_arguments),
         # Ray's 20 s are less than many an answer takes.
-        "graceful_shutdown_timeout_s": float(drain_seconds(spec.cluster_config)),
+        SHUTDOWN_TIMEOUT: float(drain_seconds(spec.cluster_config)),
     }

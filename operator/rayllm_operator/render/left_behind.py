@@ -44,6 +44,7 @@ def left_behind(plan: ModelPlan, spec: LLMModelSpec, *, has_pods: bool) -> list[
         lost += _lost_pods(spec)
     if plan.intent is not Intent.SERVE:
         lost.append(((), "is disabled or parked, and these files serve it all the same"))
+    lost.append(((), "a replica that ends has Ray's own time for its open requests, not drainSeconds"))
     lost.append(((), "a replica takes requests before it has generated anything: there is no warm-up"))
     return [Finding(path, message, Severity.WARNING) for path, message in lost]
 
