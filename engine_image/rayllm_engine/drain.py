@@ -11,6 +11,8 @@ deleted.
 
 import argparse
 import logging
+import os
+import socket
 
 from ray.scripts.scripts import cli
 from ray.util import get_node_ip_address
@@ -42,7 +44,9 @@ def main() -> None:
 
 def drain(address: str | None, node: str | None, seconds: float) -> str:
     """Drain a node, or the one with this machine's address; return how it ended, in one sentence."""
+    address = address or os.environ.get("RAY_ADDRESS")
     try:
+        check_reachable(address)
         node = node or own_node(address)
         nodes = nodes_to_drain(node, living_actors(address)) if node else set()
         for each in sorted(nodes):
@@ -55,6 +59,19 @@ def drain(address: str | None, node: str | None, seconds: float) -> str:
     return wait_until_empty(node, lambda: living_actors(address), seconds)
 
 
+def check_reachable(address: str | None) -> None:
+    """Find out within seconds that Ray's GCS is gone; Ray's own clients would try for 40 s.
+
+    Raises
+    ------
+    OSError
+        Nobody listens at the address, or it has no name any more.
+    """
+    host, _, port = (address or "").rpartition(":")
+    if host and port.isdigit():
+        socket.create_connection((host.strip("[]"), int(port)), timeout=_LOOK_SECONDS).close()
+
+
 def own_node(address: str | None) -> str | None:
     """Return the id of the worker node with this machine's IP address; None where there is none alive."""
     filters = [("state", "=", "ALIVE"), ("node_ip", "=", get_node_ip_address())]
@@ -64,6 +81,7 @@ def own_node(address: str | None) -> str | None:
 
 def living_actors(address: str | None) -> list[Actor]:
     """Return the actors that live."""
+    check_reachable(address)
     states = list_actors(
         address=address,
         filters=[("state", "=", "ALIVE")],
