@@ -25,6 +25,7 @@ from ray.autoscaler._private.fake_multi_node.node_provider import (
     FakeMultiNodeProvider,
 )
 from ray.autoscaler._private.kuberay.autoscaling_config import _derive_autoscaling_config_from_ray_cr
+from ray.autoscaler.v2.sdk import get_cluster_status
 from ray.util.placement_group import PlacementGroup, placement_group, remove_placement_group
 
 START_SECONDS = 120.0
@@ -121,8 +122,10 @@ class Autoscaler:
 
 def groups_now() -> Counter[str]:
     """Return the living worker nodes of each group."""
-    nodes = [node for node in ray.nodes() if node["Alive"] and node["NodeID"] != FAKE_HEAD_NODE_ID]
-    return Counter(node["Labels"]["ray.io/node-group"] for node in nodes)
+    status = get_cluster_status(ray.get_runtime_context().gcs_address)
+    groups = Counter(node.ray_node_type_name for node in (*status.active_nodes, *status.idle_nodes))
+    del groups[FAKE_HEAD_NODE_TYPE]
+    return groups
 
 
 def outcome(case: dict[str, Any], autoscaler: Autoscaler) -> dict[str, Any]:

@@ -21,6 +21,9 @@ from tests.unit.render.test_ray_service import EXAMPLES, pool
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 
+OPEN = {"RAY_AUTH_MODE": "disabled"}
+"""Ray would make a token that its own test provider of nodes does not know."""
+
 EVERY_POOL = tuple(pool(path.stem) for path in sorted((EXAMPLES / "pools").glob("*.yaml")))
 
 
@@ -97,7 +100,7 @@ def outcomes() -> dict[str, Any]:
     # A path of a socket may have 107 characters, which pytest's own folders may exceed.
     with tempfile.TemporaryDirectory(prefix="scale-", dir="/tmp") as folder:
         (Path(folder) / "cases.json").write_text(json.dumps(cases))
-        done = outcome_of("tests/e2e/check_autoscaler.py", folder, str(port), environment={})
+        done = outcome_of("tests/e2e/check_autoscaler.py", folder, str(port), environment=OPEN)
     return dict(zip(CASES, done, strict=True))
 
 
