@@ -80,9 +80,9 @@ class Namespace:
         manifest = {"apiVersion": "rayllm.dev/v1alpha1", "kind": "LLMModel", "metadata": metadata}
         self.kubectl.apply({**manifest, "spec": spec})
 
-    def apply_pool(self) -> None:
-        """Apply a pool that offers what this namespace's models ask for."""
-        spec = {"resources": {self.resource: 1}, "node": {"cpus": 4, "memory": "8Gi"}, "maxNodes": 3}
+    def apply_pool(self, **more: Any) -> None:
+        """Apply a pool that offers what this namespace's models ask for; ``more`` are keys of its spec."""
+        spec = {"resources": {self.resource: 1}, "node": {"cpus": 4, "memory": "8Gi"}, "maxNodes": 3, **more}
         metadata = {"name": self.resource}
         manifest = {"apiVersion": "rayllm.dev/v1alpha1", "kind": "GPUNodePool", "metadata": metadata}
         self.kubectl.apply({**manifest, "spec": spec})
@@ -216,6 +216,31 @@ def test_a_model_goes_from_apply_to_serving_by_one_real_request(user: Namespace,
         user.events()
     )
     assert user.read("gpunodepool", user.resource)["status"]["models"] == 1
+
+
+def test_a_model_of_two_replicas_has_a_budget_until_it_is_parked(user: Namespace) -> None:
+    user.apply_pool()
+    user.apply_model(cluster_config={"replicas": 2})
+    user.until(lambda: user.kubectl.get("poddisruptionbudget", NAME) is not None, "there is a budget")
+    user.apply_model(cluster_config={"replicas": 0})
+    user.until(lambda: user.kubectl.get("poddisruptionbudget", NAME) is None, "the budget is gone")
+
+
+@pytest.mark.parametrize("prepared", [False, True], ids=["made by the operator", "prepared by somebody"])
+def test_a_claim_for_the_pools_cache_is_there_before_the_pods_are(user: Namespace, prepared: bool) -> None:
+    name = f"rayllm-cache-{user.resource}"
+    if prepared:
+        spec = {"accessModes": ["ReadWriteMany"], "resources": {"requests": {"storage": "7Gi"}}}
+        metadata = {"name": name, "namespace": user.kubectl.namespace}
+        kind = {"apiVersion": "v1", "kind": "PersistentVolumeClaim"}
+        user.kubectl.apply({**kind, "metadata": metadata, "spec": spec})
+    user.apply_pool(cache={"type": "PersistentVolumeClaim", "size": "3Gi"})
+    user.apply_model()
+    user.until(lambda: bool(user.kubectl.get("rayservice", NAME)), "the RayService is there")
+    claim = user.read("persistentvolumeclaim", name)
+    assert claim["spec"]["resources"]["requests"]["storage"] == ("7Gi" if prepared else "3Gi")
+    assert "ownerReferences" not in claim["metadata"], "weights outlive the model"
+    user.until(lambda: user.condition("Accepted").get("status") == "True", "the model is accepted")
 
 
 def test_an_unchanged_model_costs_no_write_and_no_request_to_the_model(

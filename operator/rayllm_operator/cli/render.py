@@ -13,7 +13,13 @@ from rayllm_operator.cli.plain_files import PLAIN_FORMATS, plain_files, plain_re
 from rayllm_operator.cli.reports import has_errors, in_order
 from rayllm_operator.plan import ModelPlan
 from rayllm_operator.plan.data_path import DataPath
-from rayllm_operator.render import render_ray_service, render_service, to_yaml
+from rayllm_operator.render import (
+    render_cache_claims,
+    render_pod_disruption_budget,
+    render_ray_service,
+    render_service,
+    to_yaml,
+)
 
 
 @click.command(short_help="Print the manifests that the operator would apply.")
@@ -92,9 +98,14 @@ def data_path_notes(inputs: Inputs) -> list[str]:
 
 
 def manifests(plan: ModelPlan) -> list[dict[str, Any]]:
-    """Return what the operator would apply for a plan, in the order in which it does."""
-    ray_service = render_ray_service(plan)
-    return [*([ray_service] if ray_service else []), render_service(plan, None)]
+    """Return what the operator would apply for a plan."""
+    ray_service, budget = render_ray_service(plan), render_pod_disruption_budget(plan)
+    return [
+        *([ray_service] if ray_service else []),
+        render_service(plan, None),
+        *render_cache_claims(plan),
+        *([budget] if budget else []),
+    ]
 
 
 def refuse_errors(inputs: Inputs, file: str) -> None:

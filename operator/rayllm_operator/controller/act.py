@@ -6,11 +6,11 @@ from datetime import datetime
 from rayllm_operator.api.meta import FIELD_MANAGER
 from rayllm_operator.controller.cache import Cache
 from rayllm_operator.controller.conditions import timestamp
-from rayllm_operator.controller.decision import Action, Apply, Create, Delete, Note, Patch
+from rayllm_operator.controller.decision import Action, Apply, Create, Delete, Ensure, Note, Patch
 from rayllm_operator.controller.events import event_manifest
 from rayllm_operator.controller.keys import Key, key_of
 from rayllm_operator.controller.logs import log
-from rayllm_operator.kube.errors import ApiError, ConflictError, NotFoundError
+from rayllm_operator.kube.errors import AlreadyExistsError, ApiError, ConflictError, NotFoundError
 from rayllm_operator.kube.kinds import EVENT, Kind
 from rayllm_operator.kube.ownership import claim_for_apply
 from rayllm_operator.kube.port import ApiPort, Manifest, Object
@@ -61,6 +61,9 @@ class Actor:
             case Create(kind=kind, manifest=manifest):
                 log.info("create", child=str(_key(action)))
                 self._cache.put(kind, await self._api.create(kind, manifest))
+            case Ensure(kind=kind, manifest=manifest):
+                log.info("ensure", child=str(_key(action)))
+                self._cache.put(kind, await self._ensure(kind, manifest))
             case Apply(kind=kind, manifest=manifest, live=live, changed=changed):
                 log.info("apply", child=str(_key(action)), changed=list(changed))
                 await self._claim(kind, live)
@@ -72,6 +75,13 @@ class Actor:
             case Delete(kind=kind, live=live, because=because):
                 log.info("delete", child=str(_key(action)), because=because)
                 await self._delete(kind, live)
+
+    async def _ensure(self, kind: Kind, manifest: Manifest) -> Object:
+        try:
+            return await self._api.create(kind, manifest)
+        except AlreadyExistsError:
+            metadata = manifest["metadata"]
+            return await self._api.get(kind, metadata["name"], metadata["namespace"])
 
     async def _claim(self, kind: Kind, live: Object) -> None:
         operations = claim_for_apply(live, FIELD_MANAGER)
@@ -88,5 +98,5 @@ class Actor:
 
 
 def _key(action: Action) -> Key:
-    manifest = action.manifest if isinstance(action, (Create, Apply)) else action.live
+    manifest = action.manifest if isinstance(action, (Create, Ensure, Apply)) else action.live
     return key_of(action.kind, manifest)

@@ -10,14 +10,20 @@ from rayllm_operator.api.meta import (
 )
 from rayllm_operator.controller.acceptance import Acceptance
 from rayllm_operator.controller.changes import differences
-from rayllm_operator.controller.decision import Action, Apply, Create, Delete, Patch
+from rayllm_operator.controller.decision import Action, Apply, Create, Delete, Ensure, Patch
 from rayllm_operator.controller.observed import Observed, is_being_deleted, is_ours, was_ours
 from rayllm_operator.controller.records import recorded, recorded_restart, running_version
 from rayllm_operator.controller.serving import active_cluster, pending_cluster
-from rayllm_operator.kube.kinds import RAY_CLUSTER, RAY_SERVICE, SERVICE, Kind
+from rayllm_operator.kube.kinds import CLAIM, DISRUPTION_BUDGET, RAY_CLUSTER, RAY_SERVICE, SERVICE, Kind
 from rayllm_operator.kube.port import Manifest, Object
 from rayllm_operator.plan import Intent, ModelPlan
-from rayllm_operator.render import RENDER_REVISION, render_ray_service, render_service
+from rayllm_operator.render import (
+    RENDER_REVISION,
+    render_cache_claims,
+    render_pod_disruption_budget,
+    render_ray_service,
+    render_service,
+)
 
 _MOST_PATHS = 5
 
@@ -30,6 +36,8 @@ def child_actions(observed: Observed, acceptance: Acceptance) -> tuple[Action, .
         return tuple(_keep_address(observed))
     return (
         *_service_actions(observed, acceptance.plan),
+        *_claim_actions(observed, acceptance.plan),
+        *_budget_actions(observed, acceptance.plan),
         *_ray_service_actions(observed, acceptance.plan),
         *_worker_bounds(observed),
     )
@@ -86,6 +94,24 @@ def _service_actions(observed: Observed, plan: ModelPlan) -> Iterator[Action]:
         return
     cluster = serving_cluster(observed) if plan.intent is Intent.SERVE else None
     yield from _written(SERVICE, recorded(render_service(plan, cluster), observed.model, {}), live)
+
+
+def _claim_actions(observed: Observed, plan: ModelPlan) -> Iterator[Action]:
+    known = {claim["metadata"]["name"] for claim in observed.claims}
+    for claim in render_cache_claims(plan):
+        if claim["metadata"]["name"] not in known:
+            yield Ensure(CLAIM, claim)
+
+
+def _budget_actions(observed: Observed, plan: ModelPlan) -> Iterator[Action]:
+    """Keep the budget; one of somebody else is theirs, and no reason not to serve."""
+    live, manifest = observed.disruption_budget, render_pod_disruption_budget(plan)
+    if live is not None and (is_being_deleted(live) or not is_ours(live, observed.model)):
+        return
+    if manifest is not None:
+        yield from _written(DISRUPTION_BUDGET, recorded(manifest, observed.model, {}), live)
+    elif live is not None:
+        yield Delete(DISRUPTION_BUDGET, live, "fewer than two of the model's pods always run")
 
 
 def _written(kind: Kind, manifest: Object, live: Object | None) -> Iterator[Action]:

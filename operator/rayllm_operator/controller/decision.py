@@ -17,6 +17,14 @@ class Create:
 
 
 @dataclass(frozen=True)
+class Ensure:
+    """Create an object that nobody owns, unless one of its name exists, whoever made it."""
+
+    kind: Kind
+    manifest: Manifest
+
+
+@dataclass(frozen=True)
 class Apply:
     """Apply the whole intent to a child that exists."""
 
@@ -47,7 +55,7 @@ class Delete:
     """Why, for the event and the log."""
 
 
-Action = Create | Apply | Patch | Delete
+Action = Create | Ensure | Apply | Patch | Delete
 
 
 @dataclass(frozen=True)

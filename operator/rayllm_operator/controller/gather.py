@@ -8,7 +8,15 @@ from rayllm_operator.controller.keys import Key, key_of
 from rayllm_operator.controller.observed import Observed
 from rayllm_operator.controller.serving import active_cluster
 from rayllm_operator.kube.errors import KindMissingError, NotFoundError
-from rayllm_operator.kube.kinds import GPU_NODE_POOL, LLM_MODEL, RAY_CLUSTER, RAY_SERVICE, SERVICE
+from rayllm_operator.kube.kinds import (
+    CLAIM,
+    DISRUPTION_BUDGET,
+    GPU_NODE_POOL,
+    LLM_MODEL,
+    RAY_CLUSTER,
+    RAY_SERVICE,
+    SERVICE,
+)
 from rayllm_operator.kube.port import ApiPort, Object
 
 
@@ -22,6 +30,8 @@ def gather_cached(cache: Cache, key: Key) -> Observed | None:
         pools=tuple(cache.all(GPU_NODE_POOL)),
         ray_service=cache.get(Key(RAY_SERVICE, key.namespace, key.name)),
         service=cache.get(Key(SERVICE, key.namespace, key.name)),
+        disruption_budget=cache.get(Key(DISRUPTION_BUDGET, key.namespace, key.name)),
+        claims=tuple(cache.all(CLAIM, key.namespace)),
         namesakes=namesakes(cache, model),
     )
 
@@ -39,10 +49,17 @@ async def gather_fresh(api: ApiPort, cache: Cache, key: Key) -> Observed | None:
     except KindMissingError:
         ray_service, kuberay_missing = None, True
     service = await read(api, cache, Key(SERVICE, key.namespace, key.name))
+    budget = await read(api, cache, Key(DISRUPTION_BUDGET, key.namespace, key.name))
     observed = gather_cached(cache, key)
     if observed is None:
         return None
-    return replace(observed, ray_service=ray_service, service=service, kuberay_missing=kuberay_missing)
+    return replace(
+        observed,
+        ray_service=ray_service,
+        service=service,
+        disruption_budget=budget,
+        kuberay_missing=kuberay_missing,
+    )
 
 
 async def gather_ray_cluster(api: ApiPort, observed: Observed) -> Observed:

@@ -42,6 +42,10 @@ class Observed:
     """The RayService of the model's name, whoever owns it."""
     service: Object | None = None
     """The Service of the model's name, whoever owns it."""
+    disruption_budget: Object | None = None
+    """The PodDisruptionBudget of the model's name, whoever owns it."""
+    claims: tuple[Object, ...] = ()
+    """PersistentVolumeClaims of the namespace that are caches of pools, as far as known."""
     ray_cluster: Object | None = None
     """The RayCluster that serves; None also where nobody needed to look."""
     namesakes: tuple[str, ...] = ()

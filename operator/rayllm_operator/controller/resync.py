@@ -14,13 +14,25 @@ from rayllm_operator.controller.metrics import RESYNCS
 from rayllm_operator.controller.queue import KeyedQueue
 from rayllm_operator.controller.server import Progress
 from rayllm_operator.kube.errors import ApiError, KindMissingError
-from rayllm_operator.kube.kinds import GPU_NODE_POOL, LLM_MODEL, RAY_SERVICE, SERVICE, Kind
+from rayllm_operator.kube.kinds import (
+    CLAIM,
+    DISRUPTION_BUDGET,
+    GPU_NODE_POOL,
+    LLM_MODEL,
+    RAY_SERVICE,
+    SERVICE,
+    Kind,
+)
 from rayllm_operator.kube.port import ApiPort, Object
 
 OURS = f"{LABEL_MANAGED_BY}={FIELD_MANAGER}"
 """Label selector of the operator's children."""
 
-WATCHED: dict[Kind, str] = {LLM_MODEL: "", GPU_NODE_POOL: "", RAY_SERVICE: OURS, SERVICE: OURS}
+WATCHED: dict[Kind, str] = {
+    LLM_MODEL: "",
+    GPU_NODE_POOL: "",
+    **dict.fromkeys((RAY_SERVICE, SERVICE, DISRUPTION_BUDGET, CLAIM), OURS),
+}
 """The kinds that the operator watches, with the label selector of each."""
 
 FIRST_RETRY_SECONDS = 2.0

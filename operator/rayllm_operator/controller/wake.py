@@ -8,7 +8,7 @@ from rayllm_operator.controller.gather import model_id_of
 from rayllm_operator.controller.keys import Key, key_of
 from rayllm_operator.controller.pools import chosen_pools
 from rayllm_operator.controller.queue import KeyedQueue
-from rayllm_operator.kube.kinds import GPU_NODE_POOL, LLM_MODEL, Kind
+from rayllm_operator.kube.kinds import CLAIM, GPU_NODE_POOL, LLM_MODEL, Kind
 from rayllm_operator.kube.port import Object
 
 
@@ -43,6 +43,10 @@ def affected_keys(cache: Cache, key: Key, before: Object | None, after: Object |
         yield key
         if _is_wish(before, after):
             yield from (key_of(LLM_MODEL, model) for model in cache.all(LLM_MODEL))
+    elif key.kind == CLAIM:
+        # One claim is shared by the models of its namespace, which only miss it once it is gone.
+        if after is None:
+            yield from (key_of(LLM_MODEL, model) for model in cache.all(LLM_MODEL, key.namespace))
     else:
         # Children have the name of their model.
         yield Key(LLM_MODEL, key.namespace, key.name)

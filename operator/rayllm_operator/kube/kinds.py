@@ -47,4 +47,6 @@ GPU_NODE_POOL = Kind(meta.GROUP, meta.VERSION, meta.GPU_NODE_POOLS, meta.GPU_NOD
 RAY_SERVICE = Kind("ray.io", "v1", "rayservices", "RayService")
 RAY_CLUSTER = Kind("ray.io", "v1", "rayclusters", "RayCluster")
 SERVICE = Kind("", "v1", "services", "Service")
+CLAIM = Kind("", "v1", "persistentvolumeclaims", "PersistentVolumeClaim")
+DISRUPTION_BUDGET = Kind("policy", "v1", "poddisruptionbudgets", "PodDisruptionBudget")
 EVENT = Kind("", "v1", "events", "Event")

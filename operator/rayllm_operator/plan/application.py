@@ -12,6 +12,7 @@ from rayllm_operator.api.configuration import SupportedEngine
 from rayllm_operator.api.llm_model import LLMModelSpec
 from rayllm_operator.plan.autoscaling import autoscaling, replica_bounds
 from rayllm_operator.plan.data_path import DataPath, choose_data_path
+from rayllm_operator.plan.draining import drain_seconds
 from rayllm_operator.plan.engine_arguments import effective_generation, engine_arguments
 from rayllm_operator.plan.generation_defaults import request_defaults
 from rayllm_operator.plan.model_plan import Application
@@ -28,6 +29,9 @@ INGRESS_CLASS = "rayllm_engine.ingress:RayLLMIngress"
 
 BATCHING = "stream_batching_interval_ms"
 """How long Ray's server collects the pieces of a streamed answer on the routed path, in milliseconds."""
+
+SHUTDOWN_TIMEOUT = "graceful_shutdown_timeout_s"
+"""How long a replica that ends may take for the requests that it has."""
 
 ON_THE_HEAD = {"ray_actor_options": {"num_cpus": 0, "resources": {"node:__internal_head__": 0.001}}}
 """Serve options of an ingress that answers while the model sleeps and takes no worker's CPU.
@@ -109,4 +113,6 @@ def _deployment(spec: LLMModelSpec, engine_arguments: Mapping[str, Any], path: D
         "name": deployment_name(spec.engine_config.model_id),
         "autoscaling_config": autoscaling(spec, ongoing, counts_queue=counts_queue),
         **limits,
+        # Ray's 20 s are less than many an answer takes.
+        SHUTDOWN_TIMEOUT: float(drain_seconds(spec.cluster_config)),
     }

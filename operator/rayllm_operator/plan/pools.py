@@ -96,11 +96,6 @@ def _check_open(pool: Pool, wanted: Sequence[str] | None, request: PlanRequest) 
         raise DoesNotFitError(
             f"namespace {request.namespace} is not selected by the pool's namespaceSelector"
         )
-    # Ignoring what cannot be honoured would put models where they do not belong.
-    if pool.spec.cache and pool.spec.cache.type == "PersistentVolumeClaim":
-        raise DoesNotFitError(
-            "cache type PersistentVolumeClaim is not carried out by this version of the operator"
-        )
 
 
 def _match(bundles: list[Amounts], strategy: str, pool: Pool) -> PodShape:

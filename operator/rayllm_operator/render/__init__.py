@@ -1,5 +1,7 @@
 """Pure rendering: a plan becomes manifests (dicts). The same plan gives the same bytes."""
 
+from rayllm_operator.render.cache_claims import render_cache_claims
+from rayllm_operator.render.eviction import render_pod_disruption_budget
 from rayllm_operator.render.left_behind import left_behind
 from rayllm_operator.render.manifests import RENDER_REVISION, serve_url, with_owner
 from rayllm_operator.render.plain import plain_llm_config, plain_ray_service, plain_serve_config
@@ -14,6 +16,8 @@ __all__ = [
     "plain_llm_config",
     "plain_ray_service",
     "plain_serve_config",
+    "render_cache_claims",
+    "render_pod_disruption_budget",
     "render_ray_service",
     "render_service",
     "serve_config",

@@ -6,6 +6,7 @@ from rayllm_operator.api.registry import EngineConfig
 from rayllm_operator.plan import Intent, ModelPlan
 from rayllm_operator.plan.generation_defaults import DO_SAMPLE, RENAMED
 from rayllm_operator.plan.sync_arguments import NO_SIGN_REQUEST
+from rayllm_operator.render.cache_claims import claim_name, is_claimed
 
 CONTRACT = "rayllm"
 """Key of ``experimental_configs`` that carries what our engine is told."""
@@ -33,10 +34,17 @@ def left_behind(plan: ModelPlan, spec: LLMModelSpec, *, has_pods: bool) -> list[
     lost = [*_lost_generation(spec), *_lost_mirrors(spec.engine_config), *_lost_contract(plan)]
     if has_pods:
         lost.append(((), f"its address is KubeRay's own Service, {plan.name}-serve-svc"))
+        lost.append(((), "a worker pod that is evicted loses its open requests: nothing drains it"))
+        lost += [
+            ((), f"the PersistentVolumeClaim {claim_name(group.pool.name)!r} must be there already")
+            for group in plan.worker_groups
+            if is_claimed(group.pool)
+        ]
     else:
         lost += _lost_pods(spec)
     if plan.intent is not Intent.SERVE:
         lost.append(((), "is disabled or parked, and these files serve it all the same"))
+    lost.append(((), "a replica that ends has Ray's own time for its open requests, not drainSeconds"))
     lost.append(((), "a replica takes requests before it has generated anything: there is no warm-up"))
     return [Finding(path, message, Severity.WARNING) for path, message in lost]
 

@@ -12,9 +12,10 @@ from rayllm_operator.api import meta
 from rayllm_operator.api.llm_model import LLMModelSpec
 from rayllm_operator.api.registry import EngineConfig
 from rayllm_operator.plan import Intent, ModelPlan
-from rayllm_operator.plan.application import ON_THE_HEAD
+from rayllm_operator.plan.application import ON_THE_HEAD, SHUTDOWN_TIMEOUT
 from rayllm_operator.plan.generation_defaults import request_defaults
 from rayllm_operator.plan.sync_arguments import NO_SIGN_REQUEST
+from rayllm_operator.render.eviction import without_drain
 from rayllm_operator.render.left_behind import CONTRACT, SERVER_DEFAULTS
 from rayllm_operator.render.manifests import Manifest
 from rayllm_operator.render.ray_service import render_ray_service
@@ -59,6 +60,7 @@ def plain_ray_service(plan: ModelPlan, spec: LLMModelSpec) -> Manifest:
     cluster = manifest["spec"]["rayClusterConfig"]
     for group in (cluster["headGroupSpec"], *cluster["workerGroupSpecs"]):
         group["template"]["metadata"] = _without_our_labels(group["template"]["metadata"])
+        group["template"]["spec"] = without_drain(group["template"]["spec"])
     return manifest
 
 
@@ -101,7 +103,7 @@ def _engine_kwargs(arguments: Manifest, spec: LLMModelSpec) -> Manifest:
 
 def _deployment(plan: ModelPlan) -> Manifest:
     (deployment,) = plan.application.deployments
-    return _without(deployment, "name")
+    return _without(_without(deployment, "name"), SHUTDOWN_TIMEOUT)
 
 
 def _without(values: Mapping[str, Any], name: str) -> Manifest:

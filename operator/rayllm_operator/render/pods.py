@@ -11,6 +11,7 @@ from rayllm_operator.api.cluster_config import EnvironmentVariable
 from rayllm_operator.plan import ModelPlan
 from rayllm_operator.plan.model_plan import WorkerGroup
 from rayllm_operator.render import volumes
+from rayllm_operator.render.eviction import drain_hook, grace_seconds
 from rayllm_operator.render.manifests import Manifest, model_labels
 from rayllm_operator.render.ray_environment import RAY_ENVIRONMENT
 from rayllm_operator.render.serve_config import SERVE_PORT
@@ -55,8 +56,10 @@ def worker_template(plan: ModelPlan, group: WorkerGroup) -> Manifest:
         [*plan.configuration.env, *(pool.env or ())],
     )
     container["readinessProbe"] = _serve_probe()
+    container["lifecycle"] = drain_hook(plan)
     spec = _pod_spec(plan, container, volumes.token(plan) + volumes.worker(plan, group))
     spec["automountServiceAccountToken"] = False
+    spec["terminationGracePeriodSeconds"] = grace_seconds(plan)
     if plan.cluster.service_account_name is not None:
         spec["serviceAccountName"] = plan.cluster.service_account_name
     if pool.runtime_class_name is not None:

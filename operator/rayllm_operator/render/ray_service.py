@@ -7,14 +7,13 @@ a running cluster, because KubeRay builds a new cluster for almost any other dif
 
 from rayllm_operator.api import meta
 from rayllm_operator.plan import Intent, ModelPlan
+from rayllm_operator.plan.draining import drain_seconds
 from rayllm_operator.plan.model_plan import WorkerGroup
 from rayllm_operator.plan.quantities import canonical_quantity
 from rayllm_operator.render.manifests import RENDER_REVISION, Manifest, metadata
 from rayllm_operator.render.pods import CONTAINER_SECURITY, head_template, worker_template
 from rayllm_operator.render.serve_config import serve_config
 from rayllm_operator.render.yaml_text import to_yaml
-
-_DEFAULT_DRAIN_SECONDS = 60
 
 
 def render_ray_service(plan: ModelPlan) -> Manifest | None:
@@ -25,8 +24,6 @@ def render_ray_service(plan: ModelPlan) -> Manifest | None:
         meta.ANNOTATION_ENGINE_IMAGE: plan.engine.image,
         meta.ANNOTATION_RENDER_REVISION: RENDER_REVISION,
     }
-    upgrade = plan.cluster.upgrade
-    drain = upgrade.drain_seconds if upgrade and upgrade.drain_seconds is not None else _DEFAULT_DRAIN_SECONDS
     return {
         "apiVersion": "ray.io/v1",
         "kind": "RayService",
@@ -34,7 +31,7 @@ def render_ray_service(plan: ModelPlan) -> Manifest | None:
         "spec": {
             "serveConfigV2": to_yaml(serve_config(plan)),
             "upgradeStrategy": {"type": "NewCluster"},
-            "rayClusterDeletionDelaySeconds": drain,
+            "rayClusterDeletionDelaySeconds": drain_seconds(plan.cluster),
             "rayClusterConfig": _ray_cluster(plan),
         },
     }

@@ -6,6 +6,7 @@ from rayllm_operator.api.gpu_node_pool import PoolCache
 from rayllm_operator.plan import ModelPlan
 from rayllm_operator.plan.model_plan import WorkerGroup
 from rayllm_operator.plan.quantities import canonical_quantity
+from rayllm_operator.render.cache_claims import claim_name, is_claimed
 from rayllm_operator.render.manifests import Manifest
 
 CACHE_PATH = "/var/cache/rayllm"
@@ -62,6 +63,8 @@ def _cache(plan: ModelPlan, group: WorkerGroup) -> Mounted:
         # must not write what another tenant's models load.
         path = f"{cache.path or _DEFAULT_HOST_PATH}/{plan.namespace}"
         source = {"hostPath": {"path": path, "type": "Directory"}}
+    elif is_claimed(group.pool):
+        source = {"persistentVolumeClaim": {"claimName": claim_name(group.pool.name)}}
     return Mounted(
         [{"name": "cache", **source}],
         [{"name": "cache", "mountPath": CACHE_PATH}],

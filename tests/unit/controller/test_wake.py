@@ -7,7 +7,7 @@ from rayllm_operator.controller.cache import Cache
 from rayllm_operator.controller.keys import Key
 from rayllm_operator.controller.queue import KeyedQueue
 from rayllm_operator.controller.wake import Waker
-from rayllm_operator.kube.kinds import GPU_NODE_POOL, LLM_MODEL, RAY_SERVICE
+from rayllm_operator.kube.kinds import CLAIM, GPU_NODE_POOL, LLM_MODEL, RAY_SERVICE
 from tests.unit.controller.world import a_model, a_pool, annotated, live
 
 
@@ -97,3 +97,16 @@ async def test_a_deleted_model_wakes_the_pools_that_counted_it() -> None:
     await woken(queue)
     waker.seen(LLM_MODEL, "DELETED", at(model, 50))
     assert await woken(queue) == ["LLMModel models/tiny", "GPUNodePool cpu"]
+
+
+async def test_a_claim_that_is_gone_is_missed_by_every_model_of_its_namespace() -> None:
+    waker, queue = a_waker()
+    for model in (at(a_model(), 11), at(a_model(), 12, name="elsewhere", namespace="other")):
+        waker.seen(LLM_MODEL, "ADDED", model)
+    claim = {"metadata": {"name": "rayllm-cache-cpu", "namespace": "models", "resourceVersion": "20"}}
+    waker.seen(CLAIM, "ADDED", claim)
+    await woken(queue)
+    waker.seen(CLAIM, "MODIFIED", at(claim, 21))
+    assert await woken(queue) == []
+    waker.seen(CLAIM, "DELETED", at(claim, 22))
+    assert await woken(queue) == ["LLMModel models/tiny"]

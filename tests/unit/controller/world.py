@@ -6,9 +6,9 @@ from typing import Any
 
 from rayllm_operator.api.configuration import OperatorConfiguration, SupportedEngine
 from rayllm_operator.controller.decide import decide
-from rayllm_operator.controller.decision import Apply, Create, Decision
+from rayllm_operator.controller.decision import Apply, Create, Decision, Ensure
 from rayllm_operator.controller.observed import Observed
-from rayllm_operator.kube.kinds import RAY_SERVICE, SERVICE
+from rayllm_operator.kube.kinds import DISRUPTION_BUDGET, RAY_SERVICE, SERVICE
 
 Object = dict[str, Any]
 
@@ -166,6 +166,9 @@ class World:
         for action in decision.actions:
             if isinstance(action, (Create, Apply)):
                 self._write(action)
+            elif isinstance(action, Ensure):
+                made = live(action.manifest, uid=f"uid-of-{action.manifest['metadata']['name']}")
+                self.having(claims=(*self.observed.claims, made))
         if decision.status is not None:
             self.having(model={**self.observed.model, "status": deepcopy(dict(decision.status))})
         return decision
@@ -186,7 +189,8 @@ class World:
         return self.having(ray_service={**ray_service, "status": status})
 
     def _write(self, action: Create | Apply) -> None:
-        field = {RAY_SERVICE: "ray_service", SERVICE: "service"}[action.kind]
+        fields = {RAY_SERVICE: "ray_service", SERVICE: "service", DISRUPTION_BUDGET: "disruption_budget"}
+        field = fields[action.kind]
         before = getattr(self.observed, field)
         after = live(action.manifest, uid=f"uid-of-the-{field}")
         if before is not None:
