@@ -5,7 +5,7 @@ adds no decision of its own.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
@@ -15,6 +15,7 @@ from rayllm_operator.api.findings import Finding
 from rayllm_operator.api.gpu_node_pool import GPUNodePoolSpec
 from rayllm_operator.api.llm_model import LLMModelSpec
 from rayllm_operator.plan.data_path import DataPathChoice
+from rayllm_operator.plan.pod_shape import PodShape
 
 
 class Intent(StrEnum):
@@ -64,6 +65,10 @@ class PlanRequest:
     restarted_at: str = ""
     """Value of the annotation rayllm.dev/restartedAt."""
     running: Running | None = None
+    gave_way: Mapping[str, int] = field(default_factory=dict)
+    """Pools whose pods stayed Pending for too long, each with the number of its pods that run."""
+    namespace_labels: Mapping[str, str] | None = None
+    """Labels of the namespace; None where they are unknown, and then no namespaceSelector is applied."""
 
 
 @dataclass(frozen=True)
@@ -105,8 +110,11 @@ class WorkerGroup:
 
     name: str
     pool: Pool
+    shape: PodShape
     min_replicas: int
+    """Fewest pods: what KubeRay calls a replica."""
     max_replicas: int
+    """Most pods."""
     kubernetes_resources: Mapping[str, str]
     """Requests, and limits but for CPU, of the Ray container."""
     ray_resources: Mapping[str, str]

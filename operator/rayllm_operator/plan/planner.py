@@ -71,7 +71,7 @@ def _check(spec: LLMModelSpec, engine: SupportedEngine) -> list[Finding]:
 def _plan(request: PlanRequest, engine: SupportedEngine, selection: PoolSelection) -> ModelPlan:
     spec, bounds = request.spec, replica_bounds(request.spec)
     custom = [name for name in total_of(replica_bundles(spec)) if name not in {CPU, GPU}]
-    groups = worker_groups(selection.chosen, bounds, custom)
+    groups = worker_groups(selection.chosen, bounds, custom, request.gave_way)
     return ModelPlan(
         name=request.name,
         namespace=request.namespace,

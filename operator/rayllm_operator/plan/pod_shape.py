@@ -33,6 +33,15 @@ class PodShape:
     """Bytes of one pod."""
     pods_per_replica: int
     pods_per_node: int
+    replicas_per_pod: int = 1
+
+    def pods_for(self, replicas: int) -> int:
+        """Return how many pods so many replicas need."""
+        return math.ceil(replicas / self.replicas_per_pod) * self.pods_per_replica
+
+    def replicas_in(self, pods: int) -> int:
+        """Return how many replicas so many pods hold."""
+        return pods // self.pods_per_replica * self.replicas_per_pod
 
     def most_replicas(self, nodes: int) -> int:
         """Return how many replicas so many nodes hold."""

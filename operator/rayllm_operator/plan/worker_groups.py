@@ -1,7 +1,7 @@
 """One worker group for each chosen pool, in an order that never changes for a running cluster."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from rayllm_operator.plan.autoscaling import ReplicaBounds
 from rayllm_operator.plan.model_plan import Running, WorkerGroup
@@ -20,7 +20,10 @@ _SHARED_MEMORY_PART = 3, 10
 
 
 def worker_groups(
-    chosen: Sequence[ChosenPool], bounds: ReplicaBounds, custom: Sequence[str]
+    chosen: Sequence[ChosenPool],
+    bounds: ReplicaBounds,
+    custom: Sequence[str],
+    gave_way: Mapping[str, int],
 ) -> tuple[WorkerGroup, ...]:
     """Return the groups, ordered by the age of their pools.
 
@@ -29,14 +32,28 @@ def worker_groups(
     pool has to offer.
     """
     by_age = sorted(chosen, key=lambda choice: (choice.pool.age, choice.pool.name))
-    return tuple(_group(choice, bounds, len(chosen), custom) for choice in by_age)
+    pods = _pods(chosen, bounds, gave_way)
+    return tuple(_group(choice, pods[choice.pool.name], len(chosen), custom) for choice in by_age)
 
 
-def _group(choice: ChosenPool, bounds: ReplicaBounds, pools: int, custom: Sequence[str]) -> WorkerGroup:
+def _pods(
+    chosen: Sequence[ChosenPool], bounds: ReplicaBounds, gave_way: Mapping[str, int]
+) -> dict[str, tuple[int, int]]:
+    """Return the fewest and most pods of each pool: the first that can starts what must always run."""
+    result, left = {}, bounds.lowest
+    for choice in sorted(chosen, key=lambda choice: choice.rank):
+        shape = choice.shape
+        most = min(bounds.highest, shape.most_replicas(choice.pool.spec.max_nodes)) * shape.pods_per_replica
+        most = min(most, gave_way.get(choice.pool.name, most))
+        fewest = min(left * shape.pods_per_replica, most)
+        left -= fewest // shape.pods_per_replica
+        result[choice.pool.name] = fewest, most
+    return result
+
+
+def _group(choice: ChosenPool, pods: tuple[int, int], pools: int, custom: Sequence[str]) -> WorkerGroup:
     pool, shape = choice.pool, choice.shape
-    most = min(bounds.highest, shape.most_replicas(pool.spec.max_nodes)) * shape.pods_per_replica
-    # The first pool starts what must always run; the autoscaler turns to the others when it is full.
-    fewest = min(bounds.lowest * shape.pods_per_replica, most) if choice.rank == 0 else 0
+    fewest, most = pods
     kubernetes = {"cpu": cpu_quantity(shape.cpus), "memory": memory_quantity(shape.memory)}
     if shape.gpus:
         kubernetes[pool.spec.node.gpu_resource_name or "nvidia.com/gpu"] = str(shape.gpus)
@@ -45,8 +62,9 @@ def _group(choice: ChosenPool, bounds: ReplicaBounds, pools: int, custom: Sequen
     return WorkerGroup(
         name=pool.name,
         pool=pool,
+        shape=shape,
         min_replicas=fewest,
-        max_replicas=max(most, 1),
+        max_replicas=most,
         kubernetes_resources=kubernetes,
         ray_resources=_ray_resources(choice, custom),
         shm_size=_shared_memory(pool.spec.shm_size, kubernetes["memory"]),
