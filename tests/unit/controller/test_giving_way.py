@@ -162,6 +162,7 @@ def test_a_second_try_opens_the_pool_and_leaves_what_always_runs_where_it_runs()
     world.settle()
     world.having(serve=None, proof=None).later(RETRY).reconcile()
     world.kuberay_says(kuberay_status("tiny-aaaaa", application="RUNNING"))
+    world.having(serve=ONE_REPLICA, proof=ANSWERED)
     decision = world.settle()
     assert world.bounds() == {"cpu": (0, 1), "spare": (1, 1)}
     assert world.observed.status["reason"] == "Serving"
