@@ -43,9 +43,7 @@ def placed(case: dict[str, Any]) -> list[list[int] | None]:
         cluster.wait_for_nodes()
         ray.init(address=cluster.address, log_to_driver=False)
         nodes = {node.node_id: index for index, node in enumerate(started)}
-        groups = [
-            placement_group(group["bundles"], strategy=group["strategy"]) for group in case["groups"]
-        ]
+        groups = [placement_group(group["bundles"], strategy=group["strategy"]) for group in case["groups"]]
         return [places(group, nodes) for group in groups]
     finally:
         ray.shutdown()

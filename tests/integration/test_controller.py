@@ -4,6 +4,7 @@ import json
 import secrets
 import socket
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -80,10 +81,11 @@ class Namespace:
         manifest = {"apiVersion": "rayllm.dev/v1alpha1", "kind": "LLMModel", "metadata": metadata}
         self.kubectl.apply({**manifest, "spec": spec})
 
-    def apply_pool(self, **more: Any) -> None:
-        """Apply a pool that offers what this namespace's models ask for; ``more`` are keys of its spec."""
-        spec = {"resources": {self.resource: 1}, "node": {"cpus": 4, "memory": "8Gi"}, "maxNodes": 3, **more}
-        metadata = {"name": self.resource}
+    def apply_pool(self, name: str = "", **changes: Any) -> None:
+        """Apply a pool that offers what this namespace's models ask for; ``changes`` are keys of its spec."""
+        spec = {"resources": {self.resource: 1}, "node": {"cpus": 4, "memory": "8Gi"}, "maxNodes": 3}
+        spec |= changes
+        metadata = {"name": name or self.resource}
         manifest = {"apiVersion": "rayllm.dev/v1alpha1", "kind": "GPUNodePool", "metadata": metadata}
         self.kubectl.apply({**manifest, "spec": spec})
 
@@ -92,6 +94,49 @@ class Namespace:
         found = self.kubectl.get(kind, name)
         assert found is not None, f"no {kind} {name}"
         return found
+
+    def pool_status(self) -> dict[str, Any]:
+        """Read the status of this namespace's pool."""
+        status: dict[str, Any] = self.read("gpunodepool", self.resource).get("status", {})
+        return status
+
+    def entry(self, pool: str) -> dict[str, Any]:
+        """Read what the model's status says of a pool; empty where it says nothing."""
+        pools = self.status().get("pools", [])
+        return next((item for item in pools if item["name"] == pool), {})
+
+    def groups(self, cluster: str) -> dict[str, list[int]]:
+        """Read the bounds of a RayCluster's worker groups."""
+        return {
+            group["groupName"]: [group["minReplicas"], group["maxReplicas"]]
+            for group in self.read("raycluster", cluster)["spec"]["workerGroupSpecs"]
+        }
+
+    def start_worker(self, name: str, pool: str, cluster: str, node: str = "") -> None:
+        """Make the worker pod that KubeRay would make: on a node, or unschedulable for an hour."""
+        labels = {"rayllm.dev/model": NAME, "rayllm.dev/pool": pool, "ray.io/cluster": cluster}
+        spec: dict[str, Any] = {
+            "automountServiceAccountToken": False,
+            "tolerations": [{"operator": "Exists"}],
+            "containers": [{"name": "ray", "image": "played"}],
+        }
+        metadata = {"name": name, "namespace": self.kubectl.namespace, "labels": labels}
+        pod = {"apiVersion": "v1", "kind": "Pod", "metadata": metadata}
+        # The namespace's service account comes a moment after the namespace.
+        eventually(lambda: self.kubectl.get("serviceaccount", "default"), "the service account is there")
+        self.kubectl.apply({**pod, "spec": {**spec, **({"nodeName": node} if node else {})}})
+        if node:
+            return
+        since = (datetime.now(UTC) - timedelta(hours=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
+        scheduled = {
+            "type": "PodScheduled",
+            "status": "False",
+            "reason": "Unschedulable",
+            "message": "0/5 nodes are available: 5 Insufficient cpu.",
+            "lastTransitionTime": since,
+        }
+        patch = json.dumps({"status": {"conditions": [scheduled]}})
+        self.kubectl.run("patch", "pod", name, "--subresource=status", f"--patch={patch}")
 
     def status(self, name: str = NAME) -> dict[str, Any]:
         """Read a model's status."""
@@ -183,7 +228,8 @@ def user(cluster: Kubectl, operator: OperatorProcess, namespace: str, tmp_path: 
     kubectl = NamespacedKubectl(cluster.kubeconfig, namespace, tmp_path)
     view = Namespace(kubectl)
     yield view
-    kubectl.run("delete", "gpunodepool", view.resource, "--ignore-not-found", "--wait=false")
+    pools = (view.resource, f"{view.resource}-spare")
+    kubectl.run("delete", "gpunodepool", *pools, "--ignore-not-found", "--wait=false")
 
 
 def versions(user: Namespace) -> dict[str, str]:
@@ -351,6 +397,102 @@ def test_changed_bounds_reach_the_running_cluster(user: Namespace, ray: PlayedRa
 
     user.until(lambda: bounds() == [3], "the RayCluster has the new bound")
     user.until_reason("Serving")
+
+
+def test_kubectl_scale_fixes_an_autoscaled_model_until_the_field_is_removed(user: Namespace) -> None:
+    scaling = {"autoscaling_config": {"min_replicas": 1, "max_replicas": 3}}
+
+    def bounds() -> list[int]:
+        ray_service = user.kubectl.get("rayservice", NAME)
+        if ray_service is None:
+            return []
+        (group,) = ray_service["spec"]["rayClusterConfig"]["workerGroupSpecs"]
+        return [group["minReplicas"], group["maxReplicas"]]
+
+    user.apply_pool()
+    user.apply_model(deployment_config=scaling)
+    user.until(lambda: bounds() == [1, 3], "it is autoscaled")
+    user.kubectl.run("scale", "llm", NAME, "--replicas=2")
+    user.until(lambda: bounds() == [2, 2], "it is fixed")
+    user.kubectl.run("scale", "llm", NAME, "--replicas=0")
+    user.until_reason("Parked")
+    user.until(lambda: bounds() == [], "the RayService is gone")
+    user.kubectl.run("scale", "llm", NAME, "--replicas=1")
+    user.until(lambda: bounds() == [1, 1], "it is back")
+    remove = json.dumps([{"op": "remove", "path": "/spec/cluster_config/replicas"}])
+    user.kubectl.run("patch", "llm", NAME, "--type=json", f"--patch={remove}")
+    user.until(lambda: bounds() == [1, 3], "it is autoscaled again")
+
+
+def test_worker_pods_are_counted_and_paid_for(
+    user: Namespace, ray: PlayedRay, operator: OperatorProcess
+) -> None:
+    user.apply_pool(pricePerHour="1.62")
+    user.apply_model()
+    user.until(lambda: bool(user.kubectl.get("rayservice", NAME)), "the RayService is there")
+    user.start_cluster("tiny-aaaaa", ray)
+    user.start_worker("w", user.resource, "tiny-aaaaa", node=f"played-{ray.port}")
+    user.until(lambda: user.entry(user.resource).get("workers") == 1, "the pod is counted")
+    assert user.status()["cost"] == {"perHour": "0.81", "perHourAtMin": "0.81", "perHourAtMax": "0.81"}
+    series = f'name="{NAME}",namespace="{user.kubectl.namespace}"}} 0.81'
+    for kind in ("now", "min", "max"):
+        assert f'rayllm_model_cost_per_hour{{kind="{kind}",{series}' in operator.get("/metrics")
+    user.kubectl.run("delete", "pod", "w", "--grace-period=0", "--force")
+    user.until(lambda: user.entry(user.resource).get("workers") == 0, "the pod is gone")
+    user.until(lambda: user.status()["cost"]["perHour"] == "0.00", "nothing is paid for")
+
+
+def test_a_pool_whose_pods_find_no_node_gives_way_in_the_ray_cluster_that_starts(
+    user: Namespace, ray: PlayedRay
+) -> None:
+    first, spare = user.resource, f"{user.resource}-spare"
+    user.apply_pool(priority=10)
+    user.apply_pool(spare)
+    user.apply_model()
+    user.until(lambda: bool(user.kubectl.get("rayservice", NAME)), "the RayService is there")
+    user.start_cluster("tiny-aaaaa", ray)
+    user.kuberay_says("", "tiny-aaaaa")
+    assert user.groups("tiny-aaaaa") == {first: [1, 1], spare: [0, 1]}
+
+    user.start_worker("w", first, "tiny-aaaaa")
+    user.until(
+        lambda: "0/5 nodes are available: 5 Insufficient cpu." in user.condition("Ready")["message"],
+        "the scheduler's words are in the status",
+    )
+    user.until(lambda: bool(user.entry(first).get("gaveWayAt")), "the pool gives way")
+    user.kuberay_says("", "tiny-aaaaa")
+    user.until(
+        lambda: user.groups("tiny-aaaaa") == {first: [0, 0], spare: [1, 1]}, "the next pool takes over"
+    )
+    assert user.entry(first)["reason"].startswith("gave way at ")
+
+    # As Ray's autoscaler does with a pod above the group's maximum.
+    user.kubectl.run("delete", "pod", "w", "--grace-period=0", "--force")
+    user.until(lambda: user.entry(first)["pending"] == 0, "the pod is gone")
+    user.apply_pool(priority=10, maxNodes=4)
+    user.until(lambda: "gaveWayAt" not in user.entry(first), "a changed pool is tried again at once")
+
+
+def test_a_pool_says_what_nodes_it_has_and_what_is_asked_of_it(user: Namespace) -> None:
+    node = f"{user.resource}-node"
+    user.apply_pool(nodeSelector={"pool": user.resource}, node={"gpus": 4, "cpus": 4, "memory": "8Gi"})
+    user.apply_model()
+    user.until(lambda: user.pool_status().get("demandSummary") == "1-1 of 3", "the demand is said")
+    ready = user.pool_status()["conditions"][1]
+    assert (ready["status"], ready["reason"]) == ("True", "NoNodes")
+    user.kubectl.apply(
+        {"apiVersion": "v1", "kind": "Node", "metadata": {"name": node, "labels": {"pool": user.resource}}}
+    )
+    try:
+        allocatable = {"nvidia.com/gpu": "4", "cpu": "4", "memory": "8Gi", "pods": "110"}
+        patch = json.dumps({"status": {"allocatable": allocatable, "capacity": allocatable}})
+        user.kubectl.run("patch", "node", node, "--subresource=status", f"--patch={patch}")
+        user.until(lambda: user.pool_status().get("allocatableGPUs") == 4, "the node is counted")
+        assert user.pool_status()["nodes"] == 1
+        assert user.pool_status()["conditions"][1]["reason"] == "NodesFound"
+        assert "1-1 of 3" in user.kubectl.run("get", "gpool", user.resource)
+    finally:
+        user.kubectl.run("delete", "node", node, "--wait=false")
 
 
 def test_deleting_a_model_removes_everything(user: Namespace, ray: PlayedRay) -> None:

@@ -73,6 +73,14 @@ class Reason(StrEnum):
     """Ready=False, Reconciling=True: the cluster has no RayService kind, or nobody reconciles it."""
     POOL_VALID = "Valid"
     """Accepted=True on a GPUNodePool: the pool can be used."""
+    NODES_FOUND = "NodesFound"
+    """Ready=True on a GPUNodePool: nodes match its nodeSelector. The message counts them and their GPUs."""
+    NO_NODES = "NoNodes"
+    """Ready on a GPUNodePool: no node matches its nodeSelector. False only where minNodes is above 0."""
+    NODES_TOO_SMALL = "NodesTooSmall"
+    """Ready=False on a GPUNodePool: no matching node has the GPUs that spec.node.gpus promises."""
+    NODES_UNKNOWN = "NodesUnknown"
+    """Ready=True on a GPUNodePool: the operator may not list nodes, so nothing is known of them."""
 
 
 class Condition(KubernetesSection):

@@ -69,6 +69,12 @@ class OperatorConfiguration(KubernetesSection):
     """The operator's own namespace, in which models are refused. Default: none."""
     max_concurrent_rolls: PositiveCount = 1
     """Models of one pool that may restart at once for a reason that is not their own."""
+    pool_pending_seconds: PositiveCount = 600
+    """Seconds after which a pool whose pods find no node gives way to the model's next pool. A GPU node takes
+    2 to 6 minutes to come; from 3600 seconds on no pool ever would, because Ray's autoscaler then replaces
+    the pod, and the wait begins anew."""
+    pool_retry_seconds: PositiveCount = 1800
+    """Seconds after which a pool that gave way is tried again."""
     workers: PositiveCount = 8
     """Objects that are reconciled at once."""
     resync_seconds: PositiveCount = 300

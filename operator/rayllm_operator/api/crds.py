@@ -43,14 +43,17 @@ _MODEL_COLUMNS = (
 )
 
 _POOL_COLUMNS = (
-    Column("Accepted", '.status.conditions[?(@.type=="Accepted")].status'),
+    Column("Ready", '.status.conditions[?(@.type=="Ready")].status'),
+    Column("Reason", '.status.conditions[?(@.type=="Ready")].reason'),
     Column("GPUs", ".spec.node.gpus", "number"),
     Column("CPUs", ".spec.node.cpus", "number"),
     Column("Memory", ".spec.node.memory"),
     Column("Min", ".spec.minNodes", "number"),
     Column("Max", ".spec.maxNodes", "number"),
     Column("Priority", ".spec.priority", "number"),
+    Column("Nodes", ".status.nodes", "integer"),
     Column("Models", ".status.models", "integer"),
+    Column("Demand", ".status.demandSummary"),
     Column("Price", ".spec.pricePerHour", priority=1),
     _AGE,
 )

@@ -138,12 +138,29 @@ class GPUNodePoolSpec(KubernetesSection):
         return self
 
 
+class PoolDemand(KubernetesSection):
+    """What all models together ask of a pool, in nodes, rounded up to whole ones."""
+
+    min_nodes: int
+    """For the worker pods that always run."""
+    max_nodes: int
+    """For all worker pods that the models may have at once. It may exceed the pool's maxNodes."""
+
+
 class GPUNodePoolStatus(KubernetesSection):
     """What the operator observed of a pool."""
 
     observed_generation: int | None = None
     """The last generation that was judged."""
     conditions: Conditions | None = None
-    """Accepted, always."""
+    """Accepted and Ready, always."""
+    nodes: int | None = None
+    """Nodes that match nodeSelector; absent where the operator may not list nodes."""
+    allocatable_gpus: Annotated[int | None, Field(alias="allocatableGPUs")] = None
+    """GPUs that these nodes can give to pods; absent where the operator may not list nodes."""
     models: int | None = None
     """Models that use the pool."""
+    demand: PoolDemand | None = None
+    """What these models ask of it."""
+    demand_summary: str | None = None
+    """The same and the pool's maxNodes, such as ``2-9 of 8``."""

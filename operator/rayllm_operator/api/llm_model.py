@@ -35,6 +35,34 @@ class PoolChoice(KubernetesSection):
     """Whether worker groups of the model run on it."""
     reason: str
     """Why it was chosen or passed over."""
+    workers: int | None = None
+    """Worker pods of the model that have a node of the pool."""
+    pending: int | None = None
+    """Worker pods of the model that wait for a node of the pool."""
+    min_workers: int | None = None
+    """Fewest worker pods that the model asks of the pool."""
+    max_workers: int | None = None
+    """Most worker pods that the model may ask of the pool."""
+    share: str | None = None
+    """Part of a node that one worker pod takes, such as ``1/4``."""
+    pool_generation: int | None = None
+    """The generation of the pool's spec that this is about."""
+    gave_way_at: str | None = None
+    """When the pool last gave way to the next because its pods found no node, RFC 3339."""
+
+
+class Cost(KubernetesSection):
+    """What the model's share of nodes costs in an hour, in the currency of the pools' prices.
+
+    Each is a decimal number as text, or ``unknown`` where a pool that counts has no price.
+    """
+
+    per_hour: str
+    """Of the worker pods that have a node now."""
+    per_hour_at_min: str
+    """Of the worker pods that always run."""
+    per_hour_at_max: str
+    """With as many replicas as the model may have, on its pools in the order in which they are tried."""
 
 
 class LLMModelStatus(KubernetesSection):
@@ -60,10 +88,14 @@ class LLMModelStatus(KubernetesSection):
     """The chosen pools, joined by commas."""
     pools: NamedList[PoolChoice] | None = None
     """Each pool that was considered, with the reason of the choice."""
+    cost: Cost | None = None
+    """What the model costs in an hour."""
     ray_service_name: str | None = None
     """The RayService that runs the model."""
     ray_cluster_name: str | None = None
     """The RayCluster that serves now."""
+    ray_cluster_bounds: str | None = None
+    """The RayCluster whose worker groups were compared last, and the bounds that they have there."""
     engine_image: str | None = None
     """The engine image in use."""
     render_revision: str | None = None

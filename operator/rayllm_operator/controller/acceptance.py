@@ -1,16 +1,17 @@
 """Is the spec accepted? Parse it, plan it, and say why not: an ordered list of named refusals."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 
 from rayllm_operator.api.conditions import Reason
 from rayllm_operator.api.configuration import OperatorConfiguration
 from rayllm_operator.api.findings import Finding, errors, warnings
-from rayllm_operator.api.meta import ANNOTATION_ADOPT, ANNOTATION_RESTARTED_AT
-from rayllm_operator.api.validation import parse_model, parse_pool
+from rayllm_operator.api.meta import ANNOTATION_ADOPT
+from rayllm_operator.api.validation import parse_model
+from rayllm_operator.controller.giving_way import Ways
 from rayllm_operator.controller.observed import Observed, controller_of, is_ours, was_ours
-from rayllm_operator.controller.records import running_version
-from rayllm_operator.kube.port import Object
-from rayllm_operator.plan import ConsideredPool, ModelPlan, PlanRequest, Pool, plan_model
+from rayllm_operator.controller.planning import plan_now
+from rayllm_operator.plan import ConsideredPool, ModelPlan
 
 _MOST_FINDINGS_IN_A_MESSAGE = 3
 
@@ -29,6 +30,8 @@ class Acceptance:
     """The pools that were considered."""
     warnings: tuple[str, ...] = ()
     """What the user should know although the spec is accepted."""
+    ways: Ways = field(default_factory=Ways)
+    """Which pools have given way."""
 
     @property
     def accepted(self) -> bool:
@@ -36,7 +39,7 @@ class Acceptance:
         return self.reason is Reason.ACCEPTED
 
 
-def judge(observed: Observed, configuration: OperatorConfiguration) -> Acceptance:
+def judge(observed: Observed, configuration: OperatorConfiguration, now: datetime) -> Acceptance:
     """Return the verdict about a model's spec."""
     refusal = _namespace_not_allowed(observed, configuration)
     if refusal is not None:
@@ -44,17 +47,7 @@ def judge(observed: Observed, configuration: OperatorConfiguration) -> Acceptanc
     spec, findings = parse_model(observed.model["spec"])
     if spec is None:
         return Acceptance(None, Reason.INVALID_SPEC, _sentences(findings))
-    result = plan_model(
-        PlanRequest(
-            name=observed.metadata["name"],
-            namespace=observed.metadata["namespace"],
-            spec=spec,
-            pools=_usable(observed.pools),
-            configuration=configuration,
-            restarted_at=observed.annotation(ANNOTATION_RESTARTED_AT),
-            running=running_version(observed.ray_service),
-        )
-    )
+    result, ways = plan_now(observed, spec, configuration, now)
     if result.plan is None:
         reason = Reason.NO_MATCHING_POOL if result.no_pool else Reason.INVALID_SPEC
         return Acceptance(None, reason, _sentences(errors(result.findings)), result.pools)
@@ -65,7 +58,7 @@ def judge(observed: Observed, configuration: OperatorConfiguration) -> Acceptanc
     message = " ".join(
         ["The spec is valid.", *(note if note.endswith(".") else f"{note}." for note in notes)]
     )
-    return Acceptance(result.plan, Reason.ACCEPTED, message, result.pools, notes)
+    return Acceptance(result.plan, Reason.ACCEPTED, message, result.pools, notes, ways)
 
 
 def _namespace_not_allowed(observed: Observed, configuration: OperatorConfiguration) -> Acceptance | None:
@@ -105,17 +98,6 @@ def _duplicate_model_id(observed: Observed, plan: ModelPlan) -> tuple[str, ...]:
         return ()
     others = ", ".join(observed.namesakes)
     return (f"engine_config.model_id {plan.model_id!r} is also that of: {others}",)
-
-
-def _usable(pools: tuple[Object, ...]) -> tuple[Pool, ...]:
-    """Return the pools whose specs are valid; the others say so in their own status."""
-    usable = []
-    for pool in pools:
-        spec, _ = parse_pool(pool["spec"])
-        if spec is not None:
-            metadata = pool["metadata"]
-            usable.append(Pool(metadata["name"], spec, age=metadata.get("creationTimestamp", "")))
-    return tuple(usable)
 
 
 def _sentences(findings: list[Finding]) -> str:

@@ -7,7 +7,7 @@ stored, and an event that is older than what is stored is dropped.
 from collections.abc import Iterable
 
 from rayllm_operator.controller.keys import Key, key_of
-from rayllm_operator.kube.kinds import Kind
+from rayllm_operator.kube.kinds import NODE, POD, Kind
 from rayllm_operator.kube.port import Object
 
 Snapshot = dict[Key, int]
@@ -19,10 +19,21 @@ def version_of(obj: Object) -> int:
     return int(obj["metadata"].get("resourceVersion") or 0)
 
 
-def without_managed_fields(obj: Object) -> Object:
-    """Return the object without its field managers: half of its size, and nothing decides by them."""
+_KEPT: dict[Kind, dict[str, tuple[str, ...]]] = {
+    POD: {"spec": ("nodeName",), "status": ("phase", "conditions")},
+    NODE: {"spec": (), "status": ("allocatable",)},
+}
+"""Of kinds that come in thousands only what decisions depend on is kept."""
+
+
+def trimmed(kind: Kind, obj: Object) -> Object:
+    """Return the object without its field managers, and of large kinds what decisions need."""
     metadata = {key: value for key, value in obj["metadata"].items() if key != "managedFields"}
-    return {**obj, "metadata": metadata}
+    sections = {
+        section: {key: value for key, value in (obj.get(section) or {}).items() if key in kept}
+        for section, kept in _KEPT.get(kind, {}).items()
+    }
+    return {**obj, "metadata": metadata, **sections}
 
 
 class Cache:
@@ -30,6 +41,7 @@ class Cache:
 
     def __init__(self) -> None:
         self._objects: dict[Kind, dict[Key, Object]] = {}
+        self._listed: set[Kind] = set()
 
     def get(self, key: Key) -> Object | None:
         """Return the object, or None where none is known."""
@@ -46,7 +58,7 @@ class Cache:
         known = self.get(key)
         if known is not None and version_of(known) >= version_of(obj):
             return False
-        self._objects.setdefault(kind, {})[key] = without_managed_fields(obj)
+        self._objects.setdefault(kind, {})[key] = trimmed(kind, obj)
         return True
 
     def remove(self, kind: Kind, obj: Object) -> bool:
@@ -62,6 +74,15 @@ class Cache:
         """Forget whatever is known under a key."""
         self._objects.get(key.kind, {}).pop(key, None)
 
+    def was_listed(self, kind: Kind) -> bool:
+        """Return whether a full list of a kind was ever read: what is not known then does not exist."""
+        return kind in self._listed
+
+    def drop(self, kind: Kind) -> None:
+        """Forget a whole kind that may not be listed any more."""
+        self._listed.discard(kind)
+        self._objects.pop(kind, None)
+
     def snapshot(self, kind: Kind) -> Snapshot:
         """Return what is known of a kind, to be given to :meth:`reconcile` with a list read after it."""
         return {key: version_of(obj) for key, obj in self._objects.get(kind, {}).items()}
@@ -72,6 +93,7 @@ class Cache:
         An object that is not in the list is forgotten only if nothing was heard of it since ``before``: it
         may have been created while the list was on its way.
         """
+        self._listed.add(kind)
         present = {key_of(kind, obj): obj for obj in listed}
         changed = {key for key, obj in present.items() if self.put(kind, obj)}
         for key, version in before.items():

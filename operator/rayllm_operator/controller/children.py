@@ -13,8 +13,9 @@ from rayllm_operator.controller.changes import differences
 from rayllm_operator.controller.decision import Action, Apply, Create, Delete, Ensure, Patch
 from rayllm_operator.controller.observed import Observed, is_being_deleted, is_ours, was_ours
 from rayllm_operator.controller.records import recorded, recorded_restart, running_version
-from rayllm_operator.controller.serving import active_cluster, pending_cluster
-from rayllm_operator.kube.kinds import CLAIM, DISRUPTION_BUDGET, RAY_CLUSTER, RAY_SERVICE, SERVICE, Kind
+from rayllm_operator.controller.serving import active_cluster
+from rayllm_operator.controller.worker_bounds import carry_bounds
+from rayllm_operator.kube.kinds import CLAIM, DISRUPTION_BUDGET, RAY_SERVICE, SERVICE, Kind
 from rayllm_operator.kube.port import Manifest, Object
 from rayllm_operator.plan import Intent, ModelPlan
 from rayllm_operator.render import (
@@ -39,7 +40,7 @@ def child_actions(observed: Observed, acceptance: Acceptance) -> tuple[Action, .
         *_claim_actions(observed, acceptance.plan),
         *_budget_actions(observed, acceptance.plan),
         *_ray_service_actions(observed, acceptance.plan),
-        *_worker_bounds(observed),
+        *carry_bounds(observed, acceptance.plan),
     )
 
 
@@ -144,30 +145,6 @@ def _keep_address(observed: Observed) -> Iterator[Action]:
             service,
             (_test_version(service), {"op": "add", "path": "/spec/selector", "value": selector}),
         )
-
-
-def _worker_bounds(observed: Observed) -> Iterator[Action]:
-    """Carry changed bounds to the running RayCluster: KubeRay does so only when it builds a new one."""
-    ray_service, live = observed.ray_service, observed.ray_cluster
-    if ray_service is None or live is None or is_being_deleted(live) or pending_cluster(ray_service).name:
-        return
-    wanted = {
-        group["groupName"]: group
-        for group in (ray_service["spec"].get("rayClusterConfig") or {}).get("workerGroupSpecs") or []
-    }
-    operations: list[dict[str, Any]] = []
-    for index, group in enumerate(live["spec"].get("workerGroupSpecs") or []):
-        intent = wanted.get(group["groupName"], {})
-        changes = [
-            {"op": "add", "path": f"/spec/workerGroupSpecs/{index}/{field}", "value": intent[field]}
-            for field in ("minReplicas", "maxReplicas")
-            if field in intent and intent[field] != group.get(field)
-        ]
-        if changes:
-            name_path = f"/spec/workerGroupSpecs/{index}/groupName"
-            operations += [{"op": "test", "path": name_path, "value": group["groupName"]}, *changes]
-    if operations:
-        yield Patch(RAY_CLUSTER, live, (_test_version(live), *operations))
 
 
 def _test_version(live: Manifest) -> dict[str, Any]:

@@ -14,9 +14,11 @@ from rayllm_operator.controller.children import child_actions
 from rayllm_operator.controller.decision import Decision
 from rayllm_operator.controller.events import notes
 from rayllm_operator.controller.observed import Observed, is_being_deleted
+from rayllm_operator.controller.pool_choices import waiting_words
 from rayllm_operator.controller.readiness import readiness
 from rayllm_operator.controller.situation import Situation
 from rayllm_operator.controller.status import pool_grace_left, render_status
+from rayllm_operator.controller.verdict import Verdict
 
 LOOK_AGAIN_AT_FOREIGN_SECONDS = 60.0
 """Objects of others are not watched: whether a taken name is free again has to be asked for."""
@@ -27,22 +29,33 @@ def decide(observed: Observed, configuration: OperatorConfiguration, now: dateti
     if is_being_deleted(observed.model):
         # The children go by their owner references.
         return Decision()
-    acceptance = judge(observed, configuration)
+    acceptance = judge(observed, configuration, now)
     situation = Situation(observed, acceptance, now)
     situation = replace(situation, actions=child_actions(observed, acceptance))
-    verdict = readiness(situation)
+    verdict = _with_waiting_pods(readiness(situation), waiting_words(observed))
     status = render_status(situation, verdict)
     return Decision(
         actions=tuple(situation.actions),
         status=None if status == observed.status else status,
         notes=notes(situation, status),
         requeue_after_seconds=_soonest(
-            verdict.requeue_after_seconds, pool_grace_left(situation), _foreign(acceptance)
+            verdict.requeue_after_seconds,
+            pool_grace_left(situation),
+            acceptance.ways.next_change_seconds,
+            _foreign(acceptance),
         ),
         wants_ray_cluster=observed.ray_cluster is None and situation.wants_ray_cluster,
         wants_serve_details=observed.serve is None and situation.wants_serve_details,
         wants_proof=verdict.wants_proof,
     )
+
+
+def _with_waiting_pods(verdict: Verdict, words: str) -> Verdict:
+    """Add why pods wait to whatever is said: it is the cause of most that does not come."""
+    if not words:
+        return verdict
+    work = (verdict.work[0], f"{verdict.work[1]} {words}") if verdict.work else None
+    return replace(verdict, message=f"{verdict.message} {words}", work=work)
 
 
 def _soonest(*delays: float | None) -> float | None:

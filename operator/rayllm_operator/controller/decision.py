@@ -83,7 +83,7 @@ class Decision:
     requeue_after_seconds: float | None = None
     """When to look again although nothing has happened; None: at the next full look."""
     wants_ray_cluster: bool = False
-    """Whether the RayCluster that serves should be read: its bounds may have to follow."""
+    """Whether the RayCluster that is to serve should be read: its bounds may have to follow."""
     wants_serve_details: bool = False
     """Whether Serve should be asked what it runs."""
     wants_proof: bool = False

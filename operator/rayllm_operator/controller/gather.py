@@ -4,20 +4,27 @@ from dataclasses import replace
 from typing import Any
 
 from rayllm_operator.controller.cache import Cache
+from rayllm_operator.controller.holders import Holder, holders_of
 from rayllm_operator.controller.keys import Key, key_of
 from rayllm_operator.controller.observed import Observed
-from rayllm_operator.controller.serving import active_cluster
-from rayllm_operator.kube.errors import KindMissingError, NotFoundError
+from rayllm_operator.controller.serving import target_cluster
+from rayllm_operator.controller.worker_pods import model_of, pods_by_pool
+from rayllm_operator.kube.errors import ForbiddenError, KindMissingError, NotFoundError
 from rayllm_operator.kube.kinds import (
     CLAIM,
     DISRUPTION_BUDGET,
     GPU_NODE_POOL,
     LLM_MODEL,
+    NAMESPACE,
+    POD,
     RAY_CLUSTER,
     RAY_SERVICE,
     SERVICE,
 )
 from rayllm_operator.kube.port import ApiPort, Object
+
+NAMESPACE_NAME_LABEL = "kubernetes.io/metadata.name"
+"""Label that Kubernetes itself puts on every namespace: its name."""
 
 
 def gather_cached(cache: Cache, key: Key) -> Observed | None:
@@ -25,6 +32,7 @@ def gather_cached(cache: Cache, key: Key) -> Observed | None:
     model = cache.get(key)
     if model is None:
         return None
+    pods = tuple(pod for pod in cache.all(POD, key.namespace) if model_of(pod) == key.name)
     return Observed(
         model=model,
         pools=tuple(cache.all(GPU_NODE_POOL)),
@@ -32,6 +40,9 @@ def gather_cached(cache: Cache, key: Key) -> Observed | None:
         service=cache.get(Key(SERVICE, key.namespace, key.name)),
         disruption_budget=cache.get(Key(DISRUPTION_BUDGET, key.namespace, key.name)),
         claims=tuple(cache.all(CLAIM, key.namespace)),
+        worker_pods=pods,
+        namespace_labels=namespace_labels(cache, key.namespace),
+        holders=_holders(cache, key, pods),
         namesakes=namesakes(cache, model),
     )
 
@@ -63,15 +74,28 @@ async def gather_fresh(api: ApiPort, cache: Cache, key: Key) -> Observed | None:
 
 
 async def gather_ray_cluster(api: ApiPort, observed: Observed) -> Observed:
-    """Return the same, with the RayCluster that serves."""
+    """Return the same, with the RayCluster that is to serve."""
     if observed.ray_service is None:
         return observed
-    name = active_cluster(observed.ray_service).name
+    name = target_cluster(observed.ray_service)
     try:
         ray_cluster = await api.get(RAY_CLUSTER, name, observed.metadata["namespace"])
     except NotFoundError:
         return observed
     return replace(observed, ray_cluster=ray_cluster)
+
+
+async def gather_namespace(api: ApiPort, cache: Cache, namespace: str) -> None:
+    """Read a namespace that came after the last full look, where some pool selects namespaces."""
+    key = Key(NAMESPACE, "", namespace)
+    pools = cache.all(GPU_NODE_POOL)
+    if cache.get(key) is not None or not any(pool["spec"].get("namespaceSelector") for pool in pools):
+        return
+    try:
+        await read(api, cache, key)
+    except ForbiddenError:
+        # Remembered, or every pass would ask again.
+        cache.put(NAMESPACE, {"metadata": {"name": namespace}})
 
 
 async def read(api: ApiPort, cache: Cache, key: Key) -> Object | None:
@@ -85,6 +109,24 @@ async def read(api: ApiPort, cache: Cache, key: Key) -> Object | None:
         return None
     cache.put(key.kind, obj)
     return obj
+
+
+def namespace_labels(cache: Cache, namespace: str) -> dict[str, str]:
+    """Return what is known of a namespace's labels.
+
+    Where namespaces may not be read, that is the one label that every namespace has by itself; a pool with a
+    selector over others stays closed to it.
+    """
+    known = cache.get(Key(NAMESPACE, "", namespace)) or {"metadata": {}}
+    return {NAMESPACE_NAME_LABEL: namespace, **(known["metadata"].get("labels") or {})}
+
+
+def _holders(cache: Cache, key: Key, pods: tuple[Object, ...]) -> dict[str, tuple[Holder, ...]]:
+    waited_for = {pool for pool, count in pods_by_pool(pods).items() if count.pending}
+    if not waited_for:
+        return {}
+    others = (model for model in cache.all(LLM_MODEL) if key_of(LLM_MODEL, model) != key)
+    return holders_of(others, waited_for)
 
 
 def namesakes(cache: Cache, model: Object) -> tuple[str, ...]:

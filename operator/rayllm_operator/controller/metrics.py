@@ -1,6 +1,11 @@
 """Prometheus metrics of the operator's process. The names are part of its interface."""
 
+from collections.abc import Mapping
+from contextlib import suppress
+
 from prometheus_client import Counter, Gauge, Histogram
+
+from rayllm_operator.plan.cost import UNKNOWN
 
 RECONCILES = Counter(
     "rayllm_operator_reconcile", "Passes over one object, by kind and result.", ["kind", "result"]
@@ -21,6 +26,12 @@ MODEL_READY = Gauge(
     "rayllm_model_ready",
     "1 for the reason that a model's Ready condition has now; 0 for the status False.",
     ["namespace", "model", "reason"],
+)
+MODEL_COST = Gauge(
+    "rayllm_model_cost_per_hour",
+    "What a model costs in an hour, in the currency of the pools' prices: now, at min, at max replicas. "
+    "Absent where a price is unknown.",
+    ["namespace", "name", "kind"],
 )
 RESYNCS = Counter("rayllm_operator_resync", "Full looks at everything, by result.", ["result"])
 
@@ -48,3 +59,28 @@ class ReadyGauge:
         reason = self._reasons.pop((namespace, model), None)
         if reason is not None:
             MODEL_READY.remove(namespace, model, reason)
+
+
+class CostGauge:
+    """Keeps up to three series for each model: those whose cost is known."""
+
+    def set(self, namespace: str, name: str, cost: Mapping[str, str] | None) -> None:
+        """Say what ``status.cost`` says."""
+        for kind, field in _COSTS.items():
+            text = (cost or {}).get(field, UNKNOWN)
+            if text == UNKNOWN:
+                _remove(namespace, name, kind)
+            else:
+                MODEL_COST.labels(namespace, name, kind).set(float(text))
+
+    def remove(self, namespace: str, name: str) -> None:
+        """Forget a model that is gone."""
+        self.set(namespace, name, None)
+
+
+_COSTS = {"now": "perHour", "min": "perHourAtMin", "max": "perHourAtMax"}
+
+
+def _remove(*labels: str) -> None:
+    with suppress(KeyError):
+        MODEL_COST.remove(*labels)

@@ -1,9 +1,11 @@
 """What is: everything that a decision about one model depends on, as one value."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from rayllm_operator.api.meta import API_VERSION, LLM_MODEL
+from rayllm_operator.controller.holders import Holder
 from rayllm_operator.kube.port import Manifest, Object
 
 
@@ -47,7 +49,13 @@ class Observed:
     claims: tuple[Object, ...] = ()
     """PersistentVolumeClaims of the namespace that are caches of pools, as far as known."""
     ray_cluster: Object | None = None
-    """The RayCluster that serves; None also where nobody needed to look."""
+    """The RayCluster that is to serve; None also where nobody needed to look."""
+    worker_pods: tuple[Object, ...] = ()
+    """The model's worker pods, in whichever RayCluster."""
+    namespace_labels: Mapping[str, str] | None = None
+    """Labels of the model's namespace; None where nobody needed to look."""
+    holders: Mapping[str, tuple[Holder, ...]] = field(default_factory=dict)
+    """Other models with pods on the pools that this one waits for; empty where it waits for none."""
     namesakes: tuple[str, ...] = ()
     """Other models of the namespace with the same model id, by name."""
     serve: ServeDetails | None = None

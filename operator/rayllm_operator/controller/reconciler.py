@@ -12,15 +12,26 @@ from rayllm_operator.controller.act import Actor
 from rayllm_operator.controller.cache import Cache
 from rayllm_operator.controller.decide import decide
 from rayllm_operator.controller.decision import Decision
-from rayllm_operator.controller.gather import gather_cached, gather_fresh, gather_ray_cluster
+from rayllm_operator.controller.gather import (
+    gather_cached,
+    gather_fresh,
+    gather_namespace,
+    gather_ray_cluster,
+)
 from rayllm_operator.controller.keys import Key
-from rayllm_operator.controller.metrics import QUEUE_DEPTH, RECONCILE_SECONDS, RECONCILES, ReadyGauge
+from rayllm_operator.controller.metrics import (
+    QUEUE_DEPTH,
+    RECONCILE_SECONDS,
+    RECONCILES,
+    CostGauge,
+    ReadyGauge,
+)
 from rayllm_operator.controller.observed import Observed
-from rayllm_operator.controller.pools import chosen_pools, pool_status
+from rayllm_operator.controller.pools import asked_of_pools, pool_status, runs
 from rayllm_operator.controller.proof import ask_serve, prove
 from rayllm_operator.controller.queue import KeyedQueue
 from rayllm_operator.kube.errors import ApiError
-from rayllm_operator.kube.kinds import GPU_NODE_POOL, LLM_MODEL
+from rayllm_operator.kube.kinds import GPU_NODE_POOL, LLM_MODEL, NODE
 from rayllm_operator.kube.port import ApiPort, Object
 
 
@@ -51,6 +62,7 @@ class Reconciler:
         self._clock = clock
         self._actor = Actor(api, cache)
         self._gauge = ReadyGauge()
+        self._costs = CostGauge()
 
     async def reconcile(self, key: Key) -> float | None:
         """Look at one object; return the seconds after which to look again, or None."""
@@ -69,6 +81,7 @@ class Reconciler:
         found = await self._observe(key)
         if found is None:
             self._gauge.remove(key.namespace, key.name)
+            self._costs.remove(key.namespace, key.name)
             return None
         observed, decision = found
         try:
@@ -87,6 +100,7 @@ class Reconciler:
 
     async def _observe(self, key: Key) -> tuple[Observed, Decision] | None:
         """Gather as much as the decision needs, and no more: an unchanged model costs no request at all."""
+        await gather_namespace(self._api, self._cache, key.namespace)
         observed = gather_cached(self._cache, key)
         if observed is None:
             return None
@@ -131,15 +145,20 @@ class Reconciler:
         if "reason" in status:
             namespace, name = observed.metadata["namespace"], observed.metadata["name"]
             self._gauge.set(namespace, name, status["reason"], ready=status["ready"] == "True")
+            self._costs.set(namespace, name, status.get("cost"))
 
     def _wake_pools(self, before: Object, after: Object) -> None:
-        for name in chosen_pools(before) ^ chosen_pools(after):
+        changed = asked_of_pools(before) ^ asked_of_pools(after)
+        if runs(before) != runs(after):
+            changed |= asked_of_pools(after)
+        for name in {asked[0] for asked in changed}:
             self._queue.add(Key(GPU_NODE_POOL, "", name))
 
     async def _pool(self, key: Key) -> None:
         pool = self._cache.get(key)
         if pool is None or not self._sees_everything:
             return
-        status = pool_status(pool, self._cache.all(LLM_MODEL), self._clock())
+        nodes = self._cache.all(NODE) if self._cache.was_listed(NODE) else None
+        status = pool_status(pool, self._cache.all(LLM_MODEL), nodes, self._clock())
         if status != pool.get("status"):
             await self._actor.write_status(GPU_NODE_POOL, pool, status)

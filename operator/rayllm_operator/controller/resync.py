@@ -13,12 +13,16 @@ from rayllm_operator.controller.logs import log
 from rayllm_operator.controller.metrics import RESYNCS
 from rayllm_operator.controller.queue import KeyedQueue
 from rayllm_operator.controller.server import Progress
-from rayllm_operator.kube.errors import ApiError, KindMissingError
+from rayllm_operator.controller.worker_pods import WORKER_PODS
+from rayllm_operator.kube.errors import ApiError, ForbiddenError, KindMissingError
 from rayllm_operator.kube.kinds import (
     CLAIM,
     DISRUPTION_BUDGET,
     GPU_NODE_POOL,
     LLM_MODEL,
+    NAMESPACE,
+    NODE,
+    POD,
     RAY_SERVICE,
     SERVICE,
     Kind,
@@ -32,6 +36,7 @@ WATCHED: dict[Kind, str] = {
     LLM_MODEL: "",
     GPU_NODE_POOL: "",
     **dict.fromkeys((RAY_SERVICE, SERVICE, DISRUPTION_BUDGET, CLAIM), OURS),
+    POD: WORKER_PODS,
 }
 """The kinds that the operator watches, with the label selector of each."""
 
@@ -47,9 +52,10 @@ async def resync_forever(
     seconds: float,
 ) -> None:
     """Look at everything every so many seconds; sooner after a failure."""
+    refused: set[Kind] = set()
     while True:
         try:
-            await resync(api, cache, queue, namespaces)
+            await resync(api, cache, queue, namespaces, refused)
         except ApiError as error:
             RESYNCS.labels("error").inc()
             log.warning("full look failed", error=str(error))
@@ -61,15 +67,43 @@ async def resync_forever(
 
 
 async def resync(
-    api: ApiPort, cache: Cache, queue: KeyedQueue[Key], namespaces: tuple[str, ...] = ()
+    api: ApiPort,
+    cache: Cache,
+    queue: KeyedQueue[Key],
+    namespaces: tuple[str, ...],
+    refused: set[Kind],
 ) -> None:
-    """List all watched kinds, correct the cache, and put every model and pool into the queue."""
+    """List all kinds that matter, correct the cache, and put every model and pool into the queue.
+
+    ``refused`` are the kinds that could not be listed for want of a right last time; it is kept up.
+    """
     for kind, selector in WATCHED.items():
         before = cache.snapshot(kind)
         cache.reconcile(kind, before, await _list(api, kind, namespaces, selector))
+    for kind in _useful_kinds(cache):
+        await _resync_optional(api, cache, kind, refused)
     for kind in (LLM_MODEL, GPU_NODE_POOL):
         for obj in cache.all(kind):
             queue.add(key_of(kind, obj))
+
+
+def _useful_kinds(cache: Cache) -> list[Kind]:
+    """Return the kinds that are listed, not watched, where the pools give them a use."""
+    pools = cache.all(GPU_NODE_POOL)
+    has_selector = any(pool["spec"].get("namespaceSelector") for pool in pools)
+    return [*([NODE] if pools else []), *([NAMESPACE] if has_selector else [])]
+
+
+async def _resync_optional(api: ApiPort, cache: Cache, kind: Kind, refused: set[Kind]) -> None:
+    before = cache.snapshot(kind)
+    try:
+        cache.reconcile(kind, before, await api.list_objects(kind))
+        refused.discard(kind)
+    except ForbiddenError as error:
+        if kind not in refused:
+            log.warning("optional right is missing", kind=kind.plural, error=str(error))
+        refused.add(kind)
+        cache.drop(kind)
 
 
 async def _list(api: ApiPort, kind: Kind, namespaces: tuple[str, ...], selector: str) -> list[Object]:

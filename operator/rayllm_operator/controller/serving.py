@@ -62,6 +62,11 @@ def pending_cluster(ray_service: Manifest) -> ClusterView:
     return _view(ray_service, "pendingServiceStatus")
 
 
+def target_cluster(ray_service: Manifest) -> str:
+    """Return the name of the RayCluster that is to serve: the one in preparation, else the active one."""
+    return pending_cluster(ray_service).name or active_cluster(ray_service).name
+
+
 def is_current(ray_service: Manifest) -> bool:
     """Return whether KubeRay has seen the RayService as it is now."""
     seen = (ray_service.get("status") or {}).get("observedGeneration", 0)

@@ -22,6 +22,7 @@ from rayllm_operator.controller.serving import (
     kuberay_condition,
     pending_cluster,
 )
+from rayllm_operator.controller.worker_bounds import bounds_text, wanted_bounds
 from rayllm_operator.kube.kinds import RAY_SERVICE
 from rayllm_operator.kube.port import Object
 
@@ -140,14 +141,17 @@ class Situation:
 
     @property
     def wants_ray_cluster(self) -> bool:
-        """Whether the serving RayCluster has to be compared: a new generation may have other bounds."""
-        return (
-            self.is_seen_by_kuberay
-            and bool(self.active.name)
-            and not self.pending.name
-            and not self.is_proven
-            and not self.is_paused
-        )
+        """Whether the RayCluster has to be read: it is not known to have the bounds that are wanted."""
+        plan = self.acceptance.plan
+        if plan is None or self.is_paused or not self.is_seen_by_kuberay or not self.target:
+            return False
+        wanted = bounds_text(self.target, wanted_bounds(self.observed, plan))
+        return wanted != self.observed.status.get("rayClusterBounds")
+
+    @property
+    def target(self) -> str:
+        """The name of the RayCluster that is to serve; empty where there is none."""
+        return self.pending.name or self.active.name
 
     @property
     def wants_serve_details(self) -> bool:

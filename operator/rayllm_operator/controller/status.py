@@ -6,10 +6,13 @@ from typing import Any
 from rayllm_operator.api.conditions import ConditionType, Reason
 from rayllm_operator.controller.acceptance import Acceptance
 from rayllm_operator.controller.conditions import Observation, merge
+from rayllm_operator.controller.costs import cost_status
 from rayllm_operator.controller.observed import Observed
+from rayllm_operator.controller.pool_choices import pool_choices
 from rayllm_operator.controller.records import running_version
 from rayllm_operator.controller.situation import Situation
 from rayllm_operator.controller.verdict import Verdict
+from rayllm_operator.controller.worker_bounds import bounds_text, live_bounds
 from rayllm_operator.render import serve_url
 
 POOL_GRACE_SECONDS = 60.0
@@ -116,15 +119,21 @@ def _running_replicas(situation: Situation, verdict: Verdict) -> int:
 
 
 def _pools(situation: Situation) -> dict[str, Any]:
-    pools = [
-        {"name": pool.name, "chosen": pool.chosen, "reason": pool.reason}
-        for pool in situation.acceptance.pools
-    ]
-    if not pools and situation.ray_service is not None:
-        # The spec is refused before pools are looked at, and what runs runs where it did.
-        pools = situation.observed.status.get("pools") or []
+    pools = pool_choices(situation)
     chosen = [str(pool["name"]) for pool in pools if pool["chosen"]]
-    return {"pools": pools or None, "poolNames": ",".join(chosen) or None}
+    return {
+        "pools": pools or None,
+        "poolNames": ",".join(chosen) or None,
+        "cost": cost_status(situation, pools),
+    }
+
+
+def _seen_bounds(situation: Situation) -> str | None:
+    """Return the bounds that the RayCluster has, by this look or the last one."""
+    live = situation.observed.ray_cluster
+    if live is None:
+        return situation.observed.status.get("rayClusterBounds") if situation.target else None
+    return bounds_text(live["metadata"]["name"], live_bounds(live))
 
 
 def _running(situation: Situation) -> Mapping[str, Any]:
@@ -133,6 +142,7 @@ def _running(situation: Situation) -> Mapping[str, Any]:
     return {
         "rayServiceName": ray_service["metadata"]["name"] if ray_service else None,
         "rayClusterName": situation.active.name or None,
+        "rayClusterBounds": _seen_bounds(situation),
         "engineImage": (running and running.engine_image) or None,
         "renderRevision": (running and running.render_revision) or None,
     }

@@ -8,7 +8,8 @@ from rayllm_operator.controller.gather import model_id_of
 from rayllm_operator.controller.keys import Key, key_of
 from rayllm_operator.controller.pools import chosen_pools
 from rayllm_operator.controller.queue import KeyedQueue
-from rayllm_operator.kube.kinds import CLAIM, GPU_NODE_POOL, LLM_MODEL, Kind
+from rayllm_operator.controller.worker_pods import model_of, scheduling_of
+from rayllm_operator.kube.kinds import CLAIM, GPU_NODE_POOL, LLM_MODEL, POD, Kind
 from rayllm_operator.kube.port import Object
 
 
@@ -47,6 +48,9 @@ def affected_keys(cache: Cache, key: Key, before: Object | None, after: Object |
         # One claim is shared by the models of its namespace, which only miss it once it is gone.
         if after is None:
             yield from (key_of(LLM_MODEL, model) for model in cache.all(LLM_MODEL, key.namespace))
+    elif key.kind == POD:
+        if _scheduling(before) != _scheduling(after):
+            yield Key(LLM_MODEL, key.namespace, model_of(after or before or {"metadata": {}}))
     else:
         # Children have the name of their model.
         yield Key(LLM_MODEL, key.namespace, key.name)
@@ -60,6 +64,10 @@ def _namesakes(cache: Cache, key: Key, before: Object | None, after: Object | No
         other = key_of(LLM_MODEL, model)
         if other != key and model_id_of(model) in ids - {""}:
             yield other
+
+
+def _scheduling(pod: Object | None) -> tuple[Any, ...] | None:
+    return scheduling_of(pod) if pod is not None else None
 
 
 def _is_wish(before: Object | None, after: Object | None) -> bool:

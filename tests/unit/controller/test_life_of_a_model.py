@@ -12,7 +12,6 @@ from tests.unit.controller.world import (
     condition,
     edited,
     kuberay_status,
-    live,
 )
 
 ONE_REPLICA = ServeDetails(status="RUNNING", matches=True, running_replicas=1, target_replicas=1)
@@ -292,26 +291,17 @@ def test_bounds_of_worker_groups_go_to_the_running_cluster_as_a_tested_patch() -
     world = a_served_model()
     scaling = {"min_replicas": 2, "max_replicas": 3}
     model = edited(world.observed.model, deployment_config__autoscaling_config=scaling)
-    before = world.observed.ray_service
-    assert before is not None
-    cluster = live(
-        {
-            "kind": "RayCluster",
-            "metadata": {"name": "tiny-aaaaa", "namespace": "models"},
-            "spec": before["spec"]["rayClusterConfig"],
-        },
-        uid="uid-of-the-cluster",
-    )
     world.having(model=model)
     world.reconcile()
     world.kuberay_says(kuberay_status("tiny-aaaaa", application="RUNNING"))
-    assert world.reconcile().wants_ray_cluster
-    (action,) = world.having(ray_cluster=cluster).decide().actions
+    (action,) = world.reconcile().actions
     assert isinstance(action, Patch)
     assert action.kind == RAY_CLUSTER
     assert [step["op"] for step in action.operations] == ["test", "test", "add", "add"]
     assert action.operations[0]["path"] == "/metadata/resourceVersion"
     assert action.operations[1]["path"] == "/spec/workerGroupSpecs/0/groupName"
+    assert world.bounds() == {"cpu": (2, 3)}
+    assert world.settle().actions == ()
 
 
 def test_a_lost_pool_does_not_stop_what_runs() -> None:

@@ -7,8 +7,8 @@ from rayllm_operator.controller.cache import Cache
 from rayllm_operator.controller.keys import Key
 from rayllm_operator.controller.queue import KeyedQueue
 from rayllm_operator.controller.wake import Waker
-from rayllm_operator.kube.kinds import CLAIM, GPU_NODE_POOL, LLM_MODEL, RAY_SERVICE
-from tests.unit.controller.world import a_model, a_pool, annotated, live
+from rayllm_operator.kube.kinds import CLAIM, GPU_NODE_POOL, LLM_MODEL, POD, RAY_SERVICE
+from tests.unit.controller.world import a_model, a_pool, a_worker_pod, annotated, live
 
 
 def a_waker() -> tuple[Waker, KeyedQueue[Key]]:
@@ -109,4 +109,19 @@ async def test_a_claim_that_is_gone_is_missed_by_every_model_of_its_namespace() 
     waker.seen(CLAIM, "MODIFIED", at(claim, 21))
     assert await woken(queue) == []
     waker.seen(CLAIM, "DELETED", at(claim, 22))
+    assert await woken(queue) == ["LLMModel models/tiny"]
+
+
+async def test_a_worker_pod_wakes_its_model_when_it_gets_a_node_and_not_when_it_starts() -> None:
+    waker, queue = a_waker()
+    pending = at(a_worker_pod("w"), 30)
+    waker.seen(POD, "ADDED", pending)
+    assert await woken(queue) == ["LLMModel models/tiny"]
+    placed = at(a_worker_pod("w", node="n1"), 31)
+    waker.seen(POD, "MODIFIED", placed)
+    assert await woken(queue) == ["LLMModel models/tiny"]
+    started = {**at(placed, 32), "status": {**placed["status"], "podIP": "192.0.2.7"}}
+    waker.seen(POD, "MODIFIED", started)
+    assert await woken(queue) == []
+    waker.seen(POD, "DELETED", at(placed, 33))
     assert await woken(queue) == ["LLMModel models/tiny"]

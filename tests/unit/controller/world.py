@@ -1,14 +1,17 @@
 """Objects as an API server would return them, for decisions that need no API server."""
 
 from copy import deepcopy
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from rayllm_operator.api.configuration import OperatorConfiguration, SupportedEngine
+from rayllm_operator.controller.conditions import timestamp
 from rayllm_operator.controller.decide import decide
-from rayllm_operator.controller.decision import Apply, Create, Decision, Ensure
+from rayllm_operator.controller.decision import Apply, Create, Decision, Ensure, Patch
 from rayllm_operator.controller.observed import Observed
-from rayllm_operator.kube.kinds import DISRUPTION_BUDGET, RAY_SERVICE, SERVICE
+from rayllm_operator.controller.serving import target_cluster
+from rayllm_operator.kube.kinds import DISRUPTION_BUDGET, RAY_CLUSTER, RAY_SERVICE, SERVICE
 
 Object = dict[str, Any]
 
@@ -82,6 +85,30 @@ def a_pool(name: str = "cpu", **resources: int) -> Object:
     }
 
 
+def a_worker_pod(
+    name: str,
+    pool: str = "cpu",
+    *,
+    node: str = "",
+    ray_cluster: str = "tiny-aaaaa",
+    waiting_since: datetime | None = None,
+    words: str = "0/5 nodes are available: 5 Insufficient nvidia.com/gpu.",
+) -> Object:
+    """Return a worker pod of the model: on a node, or unschedulable since a time, or not yet looked at."""
+    labels = {"rayllm.dev/model": "tiny", "rayllm.dev/pool": pool, "ray.io/cluster": ray_cluster}
+    condition = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": words}
+    conditions = (
+        [{**condition, "lastTransitionTime": timestamp(waiting_since)}] if waiting_since is not None else []
+    )
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": name, "namespace": "models", "labels": labels, "resourceVersion": "30"},
+        "spec": {"nodeName": node} if node else {},
+        "status": {"phase": "Running" if node else "Pending", "conditions": conditions},
+    }
+
+
 def live(manifest: Any, *, uid: str, status: Object | None = None, **metadata: Any) -> Object:
     """Return what the API server makes of a manifest."""
     obj = deepcopy(dict(manifest))
@@ -142,6 +169,8 @@ class World:
 
     def __init__(self, model: Object | None = None, *pools: Object) -> None:
         self.observed = Observed(model=model or a_model(), pools=pools or (a_pool(),))
+        self.ray_clusters: dict[str, Object] = {}
+        """RayClusters that KubeRay made, by name."""
         self.now = NOW
         self.configuration = CONFIGURATION
 
@@ -157,8 +186,13 @@ class World:
         return self
 
     def decide(self) -> Decision:
-        """Decide, and change nothing."""
-        return decide(self.observed, self.configuration, self.now)
+        """Decide, and change nothing; the RayCluster is read where that is asked for."""
+        decision = decide(self.observed, self.configuration, self.now)
+        name = target_cluster(self.observed.ray_service or {"metadata": {}, "spec": {}})
+        if decision.wants_ray_cluster and name in self.ray_clusters:
+            observed = replace(self.observed, ray_cluster=self.ray_clusters[name])
+            decision = decide(observed, self.configuration, self.now)
+        return decision
 
     def reconcile(self) -> Decision:
         """Decide and carry it out: children are written, the status is stored."""
@@ -169,6 +203,8 @@ class World:
             elif isinstance(action, Ensure):
                 made = live(action.manifest, uid=f"uid-of-{action.manifest['metadata']['name']}")
                 self.having(claims=(*self.observed.claims, made))
+            elif isinstance(action, Patch) and action.kind == RAY_CLUSTER:
+                self._patch(action)
         if decision.status is not None:
             self.having(model={**self.observed.model, "status": deepcopy(dict(decision.status))})
         return decision
@@ -186,7 +222,36 @@ class World:
         ray_service = self.observed.ray_service
         assert ray_service is not None, "there is no RayService to report on"
         status = {**status, "observedGeneration": ray_service["metadata"]["generation"]}
+        for field in ("activeServiceStatus", "pendingServiceStatus"):
+            if name := status[field].get("rayClusterName"):
+                metadata = {"name": name, "namespace": "models"}
+                spec = ray_service["spec"]["rayClusterConfig"]
+                manifest = {"kind": "RayCluster", "metadata": metadata, "spec": spec}
+                self.ray_clusters.setdefault(name, live(manifest, uid=f"uid-of-{name}"))
         return self.having(ray_service={**ray_service, "status": status})
+
+    def bounds(self, ray_cluster: str = "tiny-aaaaa") -> dict[str, tuple[int, int]]:
+        """Return the bounds of a RayCluster's worker groups."""
+        groups = self.ray_clusters[ray_cluster]["spec"]["workerGroupSpecs"]
+        return {group["groupName"]: (group["minReplicas"], group["maxReplicas"]) for group in groups}
+
+    def entry(self, pool: str) -> Object:
+        """Return what the model's status says of a pool."""
+        entries = {entry["name"]: entry for entry in self.observed.status["pools"]}
+        assert pool in entries, f"no pool {pool} in the status: {sorted(entries)}"
+        return dict(entries[pool])
+
+    def _patch(self, action: Patch) -> None:
+        ray_cluster = self.ray_clusters[action.live["metadata"]["name"]]
+        for step in action.operations:
+            *parents, last = str(step["path"]).strip("/").split("/")
+            place: Any = ray_cluster
+            for parent in parents:
+                place = place[int(parent) if isinstance(place, list) else parent]
+            if step["op"] == "test":
+                assert place[last] == step["value"], f"{step} does not hold"
+            else:
+                place[last] = step["value"]
 
     def _write(self, action: Create | Apply) -> None:
         fields = {RAY_SERVICE: "ray_service", SERVICE: "service", DISRUPTION_BUDGET: "disruption_budget"}

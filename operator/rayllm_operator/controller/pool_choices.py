@@ -1,0 +1,94 @@
+"""What a model's status says of each pool, and what it says while pods wait for one."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from rayllm_operator.controller.holders import held_by
+from rayllm_operator.controller.observed import Observed
+from rayllm_operator.controller.situation import Situation
+from rayllm_operator.controller.worker_pods import PoolPods, pods_by_pool
+from rayllm_operator.plan.model_plan import WorkerGroup
+
+_NO_PODS = PoolPods()
+_GONE = "the GPUNodePool was deleted; the pods that the model has there stay until they end"
+
+
+def pool_choices(situation: Situation) -> list[dict[str, Any]]:
+    """Return ``status.pools``: the pools that were considered, and those where the model still has pods."""
+    observed, acceptance = situation.observed, situation.acceptance
+    pods = pods_by_pool(observed.worker_pods)
+    before = {entry["name"]: entry for entry in observed.status.get("pools") or []}
+    groups = {group.name: group for group in (acceptance.plan.worker_groups if acceptance.plan else ())}
+    entries = [
+        {
+            "name": pool.name,
+            "chosen": pool.chosen,
+            "reason": pool.reason,
+            **_wanted(observed, groups, pool.name),
+        }
+        for pool in acceptance.pools
+    ]
+    if not entries and situation.ray_service is not None:
+        # The spec is refused before pools are looked at, and what runs runs where it did.
+        entries = list(before.values())
+    for name in sorted(pods.keys() - {entry["name"] for entry in entries}):
+        entries.append({"name": name, "chosen": False, "reason": _GONE})
+    existing = {pool["metadata"]["name"] for pool in observed.pools}
+    return [
+        {
+            **({"share": before[name]["share"]} if before.get(name, {}).get("share") else {}),
+            **entry,
+            **({"reason": _GONE, "chosen": False} if name in pods and name not in existing else {}),
+            **_gave_way(situation, name),
+            **_counted(pods.get(name, _NO_PODS), is_used=entry["chosen"] or name in pods),
+        }
+        for entry in entries
+        for name in (entry["name"],)
+    ]
+
+
+def waiting_words(observed: Observed) -> str:
+    """Say which pools the model's pods wait for, why, and who holds them; empty where none waits."""
+    return " ".join(_waiting(observed))
+
+
+def _waiting(observed: Observed) -> Iterator[str]:
+    limits = {pool["metadata"]["name"]: pool["spec"].get("maxNodes") for pool in observed.pools}
+    for name, count in sorted(pods_by_pool(observed.worker_pods).items()):
+        if not count.pending or not count.words:
+            continue
+        who = "1 pod waits" if count.pending == 1 else f"{count.pending} pods wait"
+        yield f"Pool {name}: {who} for a node: {count.words.rstrip('.')}."
+        holders = observed.holders.get(name, ())
+        if holders:
+            limit = limits.get(name)
+            is_full = limit is not None and sum(holder.nodes for holder in holders) + 1 > limit
+            yield f"Pool {name} {'is full' if is_full else 'is shared'}: {held_by(holders, limit)}."
+
+
+def _wanted(observed: Observed, groups: dict[str, WorkerGroup], name: str) -> dict[str, Any]:
+    group = groups.get(name)
+    if group is None:
+        return {}
+    generations = {pool["metadata"]["name"]: pool["metadata"].get("generation", 1) for pool in observed.pools}
+    return {
+        "minWorkers": group.min_replicas,
+        "maxWorkers": group.max_replicas,
+        "share": str(group.shape.share),
+        "poolGeneration": generations[name],
+    }
+
+
+def _counted(count: PoolPods, *, is_used: bool) -> dict[str, Any]:
+    return {"workers": count.running, "pending": count.pending} if is_used else {}
+
+
+def _gave_way(situation: Situation, name: str) -> dict[str, Any]:
+    found = situation.acceptance.ways
+    at = found.gave_way_at.get(name)
+    if at is None:
+        return {}
+    if name not in found.closed:
+        return {"gaveWayAt": at}
+    again = f"at {found.closed[name]}" if found.closed[name] else "when no pod of another pool runs"
+    return {"gaveWayAt": at, "reason": f"gave way at {at}: its pods found no node; it is tried again {again}"}
