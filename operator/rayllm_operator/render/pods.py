@@ -42,7 +42,7 @@ def head_template(plan: ModelPlan) -> Manifest:
     # The autoscaler beside the head reads the API with the token of KubeRay's own service account.
     spec = _pod_spec(plan, container, volumes.token(plan))
     spec |= _placement(plan.head.node_selector, plan.head.tolerations)
-    return _template(plan, spec, labels={}, annotations={})
+    return _template(plan, spec, own={}, labels={}, annotations={})
 
 
 def worker_template(plan: ModelPlan, group: WorkerGroup) -> Manifest:
@@ -68,8 +68,8 @@ def worker_template(plan: ModelPlan, group: WorkerGroup) -> Manifest:
     spec |= _placement(pool.node_selector or {}, tolerations)
     if group.shape.is_spread:
         spec["affinity"] = {"podAntiAffinity": _one_of_a_node(plan, group)}
-    labels = {meta.LABEL_POOL: group.pool.name, **(pool.pod_labels or {})}
-    return _template(plan, spec, labels=labels, annotations=pool.pod_annotations or {})
+    own = {meta.LABEL_POOL: group.pool.name}
+    return _template(plan, spec, own=own, labels=pool.pod_labels or {}, annotations=pool.pod_annotations or {})
 
 
 def _container(
@@ -152,9 +152,9 @@ def _one_of_a_node(plan: ModelPlan, group: WorkerGroup) -> Manifest:
     return {"requiredDuringSchedulingIgnoredDuringExecution": [term]}
 
 
-def _template(plan: ModelPlan, spec: Manifest, *, labels: Any, annotations: Any) -> Manifest:
+def _template(plan: ModelPlan, spec: Manifest, *, own: Any, labels: Any, annotations: Any) -> Manifest:
     """Put a pod together; the operator's labels win over a user's, which win over a pool's."""
-    metadata: Manifest = {"labels": {**labels, **(plan.cluster.pod_labels or {}), **model_labels(plan)}}
+    metadata: Manifest = {"labels": {**labels, **(plan.cluster.pod_labels or {}), **model_labels(plan), **own}}
     if merged := {**annotations, **(plan.cluster.pod_annotations or {})}:
         metadata["annotations"] = merged
     return {"metadata": metadata, "spec": spec}

@@ -14,10 +14,10 @@ NOT_RENDERED = {
     "minNodes": "whoever scales the nodes keeps them; models share them",
     "pricePerHour": "for people and status",
     "namespaceSelector": "decides whether a model gets a group at all",
+    "resources": "decides the same; a pod declares what its replicas need of them",
 }
 
 CHANGES: dict[str, tuple[Any, str]] = {
-    "resources": ({"accelerator_type_a10": 3}, "resources"),
     "node": ({"gpus": 2, "cpus": 44, "memory": "180Gi"}, "template.spec.containers[0].resources.requests"),
     "workerPod": ("Node", "template.spec.containers[0].resources.requests"),
     "maxNodes": (1, "maxReplicas"),
@@ -83,3 +83,8 @@ def at(group: dict[str, Any], path: str) -> Any:
         if value is None:
             return None
     return value
+
+
+def test_no_label_of_a_pool_hides_which_pool_a_pod_belongs_to() -> None:
+    labels = at(group_with(podLabels={"rayllm.dev/pool": "another", "team": "a"}), "template.metadata.labels")
+    assert (labels["rayllm.dev/pool"], labels["team"]) == ("subject", "a")
