@@ -68,8 +68,9 @@ def worker_template(plan: ModelPlan, group: WorkerGroup) -> Manifest:
     spec |= _placement(pool.node_selector or {}, tolerations)
     if group.shape.is_spread:
         spec["affinity"] = {"podAntiAffinity": _one_of_a_node(plan, group)}
+    labels, annotations = pool.pod_labels or {}, pool.pod_annotations or {}
     own = {meta.LABEL_POOL: group.pool.name}
-    return _template(plan, spec, own=own, labels=pool.pod_labels or {}, annotations=pool.pod_annotations or {})
+    return _template(plan, spec, own=own, labels=labels, annotations=annotations)
 
 
 def _container(
@@ -154,7 +155,8 @@ def _one_of_a_node(plan: ModelPlan, group: WorkerGroup) -> Manifest:
 
 def _template(plan: ModelPlan, spec: Manifest, *, own: Any, labels: Any, annotations: Any) -> Manifest:
     """Put a pod together; the operator's labels win over a user's, which win over a pool's."""
-    metadata: Manifest = {"labels": {**labels, **(plan.cluster.pod_labels or {}), **model_labels(plan), **own}}
+    wanted = {**labels, **(plan.cluster.pod_labels or {})}
+    metadata: Manifest = {"labels": {**wanted, **model_labels(plan), **own}}
     if merged := {**annotations, **(plan.cluster.pod_annotations or {})}:
         metadata["annotations"] = merged
     return {"metadata": metadata, "spec": spec}
