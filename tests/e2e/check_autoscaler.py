@@ -123,9 +123,8 @@ class Autoscaler:
 def groups_now() -> Counter[str]:
     """Return the living worker nodes of each group."""
     status = get_cluster_status(ray.get_runtime_context().gcs_address)
-    groups = Counter(node.ray_node_type_name for node in (*status.active_nodes, *status.idle_nodes))
-    del groups[FAKE_HEAD_NODE_TYPE]
-    return groups
+    nodes = [*status.active_nodes, *status.idle_nodes]
+    return Counter(node.ray_node_type_name for node in nodes if node.node_id != FAKE_HEAD_NODE_ID)
 
 
 def outcome(case: dict[str, Any], autoscaler: Autoscaler) -> dict[str, Any]:
