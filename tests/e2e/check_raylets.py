@@ -1,8 +1,9 @@
 """Run with the engine's python: asks the scheduler of real raylets whether placement groups find room.
 
-Reads a JSON list of cases from standard input: ``groups``, each with the bundles and the strategy of a placement
-group, and ``nodes``, the Ray resources of each node. Prints a JSON list that says for each case on which nodes, by
-their place in the list, the bundles of each group are; null for a group that finds no room.
+usage: check_raylets.py CASES
+CASES is a JSON list: ``groups``, each with the bundles and the strategy of a placement group, and ``nodes``, the Ray
+resources of each node. Prints a JSON list that says for each case on which nodes, by their place in the list, the
+bundles of each group are; null for a group that finds no room.
 """
 
 import json
@@ -51,5 +52,5 @@ def placed(case: dict[str, Any]) -> list[list[int] | None]:
 
 
 if __name__ == "__main__":
-    answers = [placed(case) for case in json.load(sys.stdin)]
+    answers = [placed(case) for case in json.loads(sys.argv[1])]
     print(json.dumps(answers))  # noqa: T201 (its output is its purpose)
