@@ -168,5 +168,7 @@ def _nobody_offers(name: str, amount: Fraction, pools: Sequence[Pool]) -> str:
 
 
 def _did_you_mean(name: str, candidates: list[str]) -> str:
-    near = difflib.get_close_matches(name, candidates, n=1, cutoff=0.6)
+    """Prefer a name that begins with the one given: it was cut short, and a similar one is another GPU."""
+    longer = [candidate for candidate in candidates if candidate.startswith(name)]
+    near = longer or difflib.get_close_matches(name, candidates, n=1, cutoff=0.6)
     return f". Did you mean {near[0]}?" if near else ""
