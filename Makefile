@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .PHONY: help setup engine control-plane node-parts demo demo-check demo-down test test-fast test-unit test-integration \
-	test-e2e test-image test-long bench-datapath bench-autoscale bench-mirror engine-table lint format generate lock clean
+	test-e2e test-image test-nodes test-long bench-datapath bench-autoscale bench-mirror engine-table lint format generate lock clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -62,6 +62,10 @@ test-e2e: setup engine control-plane $(if $(KUBERAY_OPERATOR),node-parts) ## Tes
 
 test-image: setup engine node-parts ## The engine image: its contents, and a container that serves (root only)
 	$(BIN)/pytest tests/image
+
+test-nodes: setup engine control-plane node-parts ## Pools on a real node: KUBERAY_OPERATOR names KubeRay's program (root only)
+	@: $${KUBERAY_OPERATOR:?is not set: the path of KubeRay's program}
+	$(BIN)/pytest tests/nodes
 
 test-long: setup engine control-plane ## Property tests with 10,000 cases each: for the night
 	$(BIN)/pytest --hypothesis-profile=nightly --timeout=7200 -m "hypothesis or property" \

@@ -114,7 +114,7 @@ def served(
         stack.enter_context(program("kubectl-proxy", kubectl.start_proxy(port), logs))
         url = f"http://127.0.0.1:{port}/api/v1/namespaces/{namespace}/services/{NAME}:http/proxy/v1"
         # On its way through the API server a key would be taken for a Kubernetes token.
-        keyless = openai.DefaultHttpxClient(event_hooks={"request": [_without_key]})
+        keyless = openai.DefaultHttpxClient(event_hooks={"request": [without_key]})
         client = stack.enter_context(
             openai.OpenAI(base_url=url, api_key="none", http_client=keyless, max_retries=0)
         )
@@ -129,7 +129,8 @@ def served(
         everything_goes_with_the_model(served)
 
 
-def _without_key(request: Any) -> None:
+def without_key(request: Any) -> None:
+    """Take the key off a request."""
     del request.headers["Authorization"]
 
 
