@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -65,9 +66,7 @@ def test_four_replicas_of_two_models_fill_a_node_of_four_gpus_and_a_fifth_waits_
     for index in range(4):
         start(kubectl, MODELS[index % 2], f"replica-{index}")
     for index in range(4):
-        said = wait_until(
-            "the scheduler", lambda index=index: scheduled(kubectl, f"replica-{index}"), seconds=SECONDS
-        )  # type: ignore[misc]
+        said = wait_until("the scheduler", partial(scheduled, kubectl, f"replica-{index}"), seconds=SECONDS)
         assert said["status"] == "True", said
     pods = json.loads(kubectl.run("get", "pods", "--output=json"))["items"]
     assert {pod["spec"]["nodeName"] for pod in pods} == {NODE}
