@@ -75,6 +75,8 @@ async def last_line(source: str, engine_kwargs: Mapping[str, Any]) -> str:
         accelerator_config={"kind": "cpu"},
         experimental_configs={"rayllm": {"version": 1}},
     )
+    # Outside Serve the server makes its own placement group, and Ray does not wait until it has its nodes.
+    await config.get_or_create_callback().ctx.placement_group.ready()
     server = RayLLMServer.sync_init(config)
     try:
         await server.start()
