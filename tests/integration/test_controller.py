@@ -3,8 +3,9 @@
 import json
 import secrets
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -165,7 +166,9 @@ class Namespace:
         """Wait until Ready has a reason."""
         self.until(lambda: self.status(name).get("reason") == reason, f"Ready is {reason}")
 
-    def kuberay_says(self, active: str, pending: str = "", application: str = "RUNNING") -> None:
+    def kuberay_says(
+        self, active: str, pending: str = "", application: str = "RUNNING", name: str = NAME
+    ) -> None:
         """Write a RayService's status as KubeRay does."""
         known = {"applicationStatuses": {"llm": {"status": application}}}
         ready = {
@@ -176,14 +179,14 @@ class Namespace:
             "lastTransitionTime": "2026-11-23T12:00:00Z",
         }
         status: dict[str, Any] = {
-            "observedGeneration": self.read("rayservice")["metadata"]["generation"],
+            "observedGeneration": self.read("rayservice", name)["metadata"]["generation"],
             "conditions": [ready],
             "activeServiceStatus": {"rayClusterName": active, **({} if pending else known)},
             "pendingServiceStatus": {"rayClusterName": pending, **known} if pending else {},
         }
         patch = json.dumps([{"op": "add", "path": "/status", "value": status}])
         self.kubectl.run(
-            "patch", "rayservice", NAME, "--subresource=status", "--type=json", f"--patch={patch}"
+            "patch", "rayservice", name, "--subresource=status", "--type=json", f"--patch={patch}"
         )
 
     def start_cluster(self, name: str, ray: PlayedRay) -> None:
@@ -546,6 +549,46 @@ def test_a_pool_may_come_after_its_model_and_go_before_it(user: Namespace, ray: 
     user.until(lambda: user.condition("Accepted").get("reason") == "NoMatchingPool", "the pool is missed")
     assert user.condition("Ready")["status"] == "True"
     assert user.read("rayservice")["metadata"]["resourceVersion"] == before
+
+
+def test_a_changed_pool_restarts_its_models_one_at_a_time(user: Namespace) -> None:
+    names = ("one", "two", "three")
+    user.apply_pool()
+    for name in names:
+        user.apply_model(name)
+    for name in names:
+        user.until(partial(is_there, user, name), f"RayService {name} is there")
+        user.kuberay_says(f"{name}-aaaaa", application="DEPLOYING", name=name)
+    user.apply_pool(node={"cpus": 4, "memory": "16Gi"})
+
+    restarted: list[str] = []
+    while len(restarted) < len(names):
+        waiting = [name for name in names if name not in restarted]
+        user.until(lambda: len(moved(user, names)) == len(restarted) + 1, "another model restarts")
+        (current,) = set(waiting) & set(moved(user, names))
+        for name in set(waiting) - {current}:
+            user.until(partial(waits_behind, user, name, current), f"{name} waits for {current}")
+        assert moved(user, names) == sorted([*restarted, current])
+        restarted.append(current)
+        user.kuberay_says(f"{current}-aaaaa", f"{current}-bbbbb", application="DEPLOYING", name=current)
+        assert moved(user, names) == sorted(restarted)
+        user.kuberay_says(f"{current}-bbbbb", application="DEPLOYING", name=current)
+
+
+def is_there(user: Namespace, name: str) -> bool:
+    """Return whether a model has its RayService."""
+    return user.kubectl.get("rayservice", name) is not None
+
+
+def waits_behind(user: Namespace, name: str, current: str) -> bool:
+    """Return whether a model says that another one has the turn."""
+    work = user.condition("Reconciling", name)
+    return work.get("reason") == "WaitingForTurn" and f"/{current}." in work["message"]
+
+
+def moved(user: Namespace, names: Sequence[str]) -> list[str]:
+    """Return the models whose RayServices were changed."""
+    return sorted(name for name in names if user.read("rayservice", name)["metadata"]["generation"] > 1)
 
 
 def test_two_models_with_one_model_id_name_each_other(user: Namespace) -> None:

@@ -69,6 +69,9 @@ class Reason(StrEnum):
     """Ready=False, Reconciling=True: the application runs, but has yet to answer the operator's request."""
     UPGRADING = "Upgrading"
     """Reconciling=True: a new version starts while the previous one serves."""
+    WAITING_FOR_TURN = "WaitingForTurn"
+    """Reconciling=True: a changed pool or engine image restarts the model after others that restart now.
+    The message names them."""
     KUBERAY_MISSING = "KubeRayMissing"
     """Ready=False, Reconciling=True: the cluster has no RayService kind, or nobody reconciles it."""
     POOL_VALID = "Valid"

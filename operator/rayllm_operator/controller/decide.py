@@ -18,6 +18,7 @@ from rayllm_operator.controller.pool_choices import waiting_words
 from rayllm_operator.controller.readiness import readiness
 from rayllm_operator.controller.situation import Situation
 from rayllm_operator.controller.status import pool_grace_left, render_status
+from rayllm_operator.controller.turns import LOOK_AGAIN_SECONDS, hold_back
 from rayllm_operator.controller.verdict import Verdict
 
 LOOK_AGAIN_AT_FOREIGN_SECONDS = 60.0
@@ -31,8 +32,9 @@ def decide(observed: Observed, configuration: OperatorConfiguration, now: dateti
         return Decision()
     acceptance = judge(observed, configuration, now)
     situation = Situation(observed, acceptance, now)
-    situation = replace(situation, actions=child_actions(observed, acceptance))
-    verdict = _with_waiting_pods(readiness(situation), waiting_words(observed))
+    actions, ahead = hold_back(child_actions(observed, acceptance), observed, acceptance.plan)
+    situation = replace(situation, actions=actions)
+    verdict = _with_turn(_with_waiting_pods(readiness(situation), waiting_words(observed)), ahead)
     status = render_status(situation, verdict)
     return Decision(
         actions=tuple(situation.actions),
@@ -56,6 +58,15 @@ def _with_waiting_pods(verdict: Verdict, words: str) -> Verdict:
         return verdict
     work = (verdict.work[0], f"{verdict.work[1]} {words}") if verdict.work else None
     return replace(verdict, message=f"{verdict.message} {words}", work=work)
+
+
+def _with_turn(verdict: Verdict, ahead: str) -> Verdict:
+    """Say that a restart waits for that of other models; what Ready says stays."""
+    if not ahead:
+        return verdict
+    message = f"A changed pool or engine image restarts the model, which waits for its turn: {ahead}."
+    again = _soonest(verdict.requeue_after_seconds, LOOK_AGAIN_SECONDS)
+    return replace(verdict, work=(Reason.WAITING_FOR_TURN, message), requeue_after_seconds=again)
 
 
 def _soonest(*delays: float | None) -> float | None:

@@ -8,6 +8,7 @@ from rayllm_operator.controller.holders import Holder, holders_of
 from rayllm_operator.controller.keys import Key, key_of
 from rayllm_operator.controller.observed import Observed
 from rayllm_operator.controller.serving import target_cluster
+from rayllm_operator.controller.turns import rolling_models
 from rayllm_operator.controller.worker_pods import model_of, pods_by_pool
 from rayllm_operator.kube.errors import ForbiddenError, KindMissingError, NotFoundError
 from rayllm_operator.kube.kinds import (
@@ -109,6 +110,13 @@ async def read(api: ApiPort, cache: Cache, key: Key) -> Object | None:
         return None
     cache.put(key.kind, obj)
     return obj
+
+
+def with_rolling(cache: Cache, observed: Observed) -> Observed:
+    """Return the same, with the other models that restart now; looked up only for who needs a turn."""
+    own = key_of(LLM_MODEL, observed.model)
+    others = (other for other in cache.all(RAY_SERVICE) if key_of(LLM_MODEL, other) != own)
+    return replace(observed, rolling=rolling_models(others))
 
 
 def namespace_labels(cache: Cache, namespace: str) -> dict[str, str]:

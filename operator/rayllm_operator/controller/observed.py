@@ -56,6 +56,8 @@ class Observed:
     """Labels of the model's namespace; None where nobody needed to look."""
     holders: Mapping[str, tuple[Holder, ...]] = field(default_factory=dict)
     """Other models with pods on the pools that this one waits for; empty where it waits for none."""
+    rolling: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Other models that restart now, by pool; empty also where nobody needed to look."""
     namesakes: tuple[str, ...] = ()
     """Other models of the namespace with the same model id, by name."""
     serve: ServeDetails | None = None

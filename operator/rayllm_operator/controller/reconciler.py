@@ -1,5 +1,6 @@
 """One pass over one object: gather, decide, act."""
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -17,6 +18,7 @@ from rayllm_operator.controller.gather import (
     gather_fresh,
     gather_namespace,
     gather_ray_cluster,
+    with_rolling,
 )
 from rayllm_operator.controller.keys import Key
 from rayllm_operator.controller.metrics import (
@@ -30,9 +32,15 @@ from rayllm_operator.controller.observed import Observed
 from rayllm_operator.controller.pools import asked_of_pools, pool_status, runs
 from rayllm_operator.controller.proof import ask_serve, prove
 from rayllm_operator.controller.queue import KeyedQueue
+from rayllm_operator.controller.turns import takes_turn
 from rayllm_operator.kube.errors import ApiError
 from rayllm_operator.kube.kinds import GPU_NODE_POOL, LLM_MODEL, NODE
 from rayllm_operator.kube.port import ApiPort, Object
+
+
+def needs_turn(observed: Observed, decision: Decision) -> bool:
+    """Return whether a decision restarts a model for a reason that is not its own."""
+    return any(takes_turn(action, observed) for action in decision.actions)
 
 
 def utc_now() -> datetime:
@@ -61,6 +69,7 @@ class Reconciler:
         """Whether all namespaces are watched; an operator that sees some of the models cannot count them."""
         self._clock = clock
         self._actor = Actor(api, cache)
+        self._turns = asyncio.Lock()
         self._gauge = ReadyGauge()
         self._costs = CostGauge()
 
@@ -79,6 +88,13 @@ class Reconciler:
 
     async def _model(self, key: Key) -> float | None:
         found = await self._observe(key)
+        if found is not None and needs_turn(*found):
+            async with self._turns:
+                # Workers decide side by side: who took a turn meanwhile is in the cache now.
+                return await self._carry_out(key, await self._observe(key))
+        return await self._carry_out(key, found)
+
+    async def _carry_out(self, key: Key, found: tuple[Observed, Decision] | None) -> float | None:
         if found is None:
             self._gauge.remove(key.namespace, key.name)
             self._costs.remove(key.namespace, key.name)
@@ -104,12 +120,12 @@ class Reconciler:
         observed = gather_cached(self._cache, key)
         if observed is None:
             return None
-        decision = self._decide(observed)
+        observed, decision = self._in_turn(observed)
         if decision.actions:
             observed = await gather_fresh(self._api, self._cache, key)
             if observed is None:
                 return None
-            decision = self._decide(observed)
+            observed, decision = self._in_turn(observed)
         if decision.wants_ray_cluster:
             observed = await gather_ray_cluster(self._api, observed)
         if decision.wants_serve_details:
@@ -136,6 +152,14 @@ class Reconciler:
             self._wake_pools(observed.model, {**observed.model, "status": decision.status})
         await self._actor.record(observed.model, decision.notes, self._clock())
         self._measure(observed, decision)
+
+    def _in_turn(self, observed: Observed) -> tuple[Observed, Decision]:
+        """Decide; where that restarts a model that did not ask for it, look at who else restarts."""
+        decision = self._decide(observed)
+        if needs_turn(observed, decision):
+            observed = with_rolling(self._cache, observed)
+            decision = self._decide(observed)
+        return observed, decision
 
     def _decide(self, observed: Observed) -> Decision:
         return decide(observed, self._configuration, self._clock())

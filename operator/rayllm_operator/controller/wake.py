@@ -8,8 +8,9 @@ from rayllm_operator.controller.gather import model_id_of
 from rayllm_operator.controller.keys import Key, key_of
 from rayllm_operator.controller.pools import chosen_pools
 from rayllm_operator.controller.queue import KeyedQueue
+from rayllm_operator.controller.turns import is_rolling, waits_for_turn
 from rayllm_operator.controller.worker_pods import model_of, scheduling_of
-from rayllm_operator.kube.kinds import CLAIM, GPU_NODE_POOL, LLM_MODEL, POD, Kind
+from rayllm_operator.kube.kinds import CLAIM, GPU_NODE_POOL, LLM_MODEL, POD, RAY_SERVICE, Kind
 from rayllm_operator.kube.port import Object
 
 
@@ -54,6 +55,8 @@ def affected_keys(cache: Cache, key: Key, before: Object | None, after: Object |
     else:
         # Children have the name of their model.
         yield Key(LLM_MODEL, key.namespace, key.name)
+        if key.kind == RAY_SERVICE and _ended_rolling(before, after):
+            yield from (key_of(LLM_MODEL, model) for model in cache.all(LLM_MODEL) if waits_for_turn(model))
 
 
 def _namesakes(cache: Cache, key: Key, before: Object | None, after: Object | None) -> Iterator[Key]:
@@ -68,6 +71,10 @@ def _namesakes(cache: Cache, key: Key, before: Object | None, after: Object | No
 
 def _scheduling(pod: Object | None) -> tuple[Any, ...] | None:
     return scheduling_of(pod) if pod is not None else None
+
+
+def _ended_rolling(before: Object | None, after: Object | None) -> bool:
+    return before is not None and is_rolling(before) and not (after is not None and is_rolling(after))
 
 
 def _is_wish(before: Object | None, after: Object | None) -> bool:
