@@ -65,7 +65,7 @@ test-image: setup engine node-parts ## The engine image: its contents, and a con
 
 test-nodes: setup engine control-plane node-parts ## Pools on a real node: KUBERAY_OPERATOR names KubeRay's program (root only)
 	@: "$${KUBERAY_OPERATOR:?is not set: it names the program of KubeRay}"
-	$(BIN)/pytest tests/nodes
+	$(BIN)/pytest -rP tests/nodes
 
 test-long: setup engine control-plane ## Property tests with 10,000 cases each: for the night
 	$(BIN)/pytest --hypothesis-profile=nightly --timeout=7200 -m "hypothesis or property" \
