@@ -34,9 +34,10 @@ def main() -> None:
     url = f"http://127.0.0.1:{port}/v1"
     (card,) = ask(f"{url}/models")["data"]
     completion = ask(f"{url}/completions", {"model": card["id"], **QUESTION})
-    sys.stdout.write(json.dumps({"model": card["id"], "text": completion["choices"][0]["text"]}) + "\n")
     serve.shutdown()
     ray.shutdown()
+    # Last: until its end Ray prints lines of its own.
+    sys.stdout.write(json.dumps({"model": card["id"], "text": completion["choices"][0]["text"]}) + "\n")
 
 
 if __name__ == "__main__":

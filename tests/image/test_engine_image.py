@@ -1,6 +1,7 @@
 """The engine image on a plain Debian base: what is in it, and that a container of it serves a model."""
 
 import json
+import resource
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -101,8 +102,9 @@ def image() -> tuple[list[str], str]:
 @pytest.fixture(scope="module")
 def container(image: tuple[list[str], str]) -> Iterator[Container]:
     builder, name = image
-    # buildah's own limit is 1024; HAProxy wants 10,276, and containerd gives a container more.
-    command = [*builder, "from", "--pull=never", "--ulimit", "nofile=65536:65536", name]
+    # buildah's own limit is 1024, and HAProxy wants 10,276; a container of containerd may open more.
+    _, files = resource.getrlimit(resource.RLIMIT_NOFILE)
+    command = [*builder, "from", "--pull=never", "--ulimit", f"nofile={files}:{files}", name]
     started = subprocess.run(command, capture_output=True, text=True, check=True)
     container = Container(builder, started.stdout.strip())
     yield container
