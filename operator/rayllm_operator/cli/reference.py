@@ -10,8 +10,12 @@ _HEAD = """\
 # The command line
 
 `make setup` puts `rayllm` into `.venv/bin`. `convert`, `validate` and `render` need neither a cluster nor
-Ray; `run` needs Linux and the engine packages (`make engine`). This page is what `--help` prints
-(`make generate` writes it); a test holds it to that.
+Ray; `run` needs Linux and the engine packages (`make engine`); `status`, `why` and `logs` read a cluster
+with your kubeconfig and rights. This page is what `--help` prints (`make generate` writes it); a test holds
+it to that.
+
+`kubectl llm status` is `rayllm status`, and so is every other command: `kubectl-llm` is the same program
+under a name that kubectl finds on the PATH.
 
 A file is read as `kubectl` reads it: `y`, `yes` and `on` are true, `010` is eight, `1e-4` is a number, dates
 and times are text. A key that is written twice is an error. A file without `apiVersion` and `kind` is a

@@ -14,6 +14,7 @@ from enum import StrEnum
 from typing import Any
 
 import aiohttp
+import yaml
 from kubernetes.aio import client, config
 
 from rayllm_operator.api.meta import FIELD_MANAGER, STATUS_FIELD_MANAGER
@@ -54,17 +55,42 @@ def default_service_access() -> ServiceAccess:
 
 @asynccontextmanager
 async def connect(
-    service_access: ServiceAccess | None = None, observer: RequestObserver = lambda _verb, _code: None
+    service_access: ServiceAccess | None = None,
+    observer: RequestObserver = lambda _verb, _code: None,
+    *,
+    kubeconfig: str | None = None,
+    context: str | None = None,
 ) -> AsyncIterator["KubernetesApi"]:
-    """Log in with the pod's service account, else with the kubeconfig; close the connections in the end."""
+    """Log in with the pod's service account, else with the kubeconfig; close the connections in the end.
+
+    Raises
+    ------
+    UnreachableError
+        There is no such kubeconfig, or no such context in it.
+    """
     configuration = client.Configuration()
-    if is_in_cluster():
+    if is_in_cluster() and not kubeconfig:
         config.load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
     else:
-        await config.load_kube_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
+        try:
+            await config.load_kube_config(  # type: ignore[no-untyped-call]
+                kubeconfig, context, client_configuration=configuration
+            )
+        except (config.ConfigException, yaml.YAMLError) as error:
+            raise errors.UnreachableError("read the kubeconfig", str(error)) from error
     async with client.ApiClient(configuration) as api_client, aiohttp.ClientSession() as session:
         api_client.user_agent = FIELD_MANAGER
         yield KubernetesApi(api_client, session, service_access or default_service_access(), observer)
+
+
+def namespace_of_context(kubeconfig: str | None, context: str | None) -> str:
+    """Return the namespace of a kubeconfig's context, ``default`` where it names none."""
+    try:
+        contexts, active = config.list_kube_config_contexts(kubeconfig)  # type: ignore[no-untyped-call]
+    except (config.ConfigException, yaml.YAMLError):
+        return "default"  # and the log-in says what is wrong
+    chosen = next((item for item in contexts if item["name"] == context), active if context is None else {})
+    return str((chosen.get("context") or {}).get("namespace") or "default")
 
 
 class KubernetesApi:
@@ -87,7 +113,7 @@ class KubernetesApi:
         return await self._request("GET", kind.path(namespace, name), f"read {_named(kind, namespace, name)}")
 
     async def list_objects(
-        self, kind: Kind, namespace: str | None = None, label_selector: str = ""
+        self, kind: Kind, namespace: str | None = None, label_selector: str = "", field_selector: str = ""
     ) -> list[Object]:
         """Read all objects of a kind, page by page."""
         items: list[Object] = []
@@ -95,6 +121,7 @@ class KubernetesApi:
         while True:
             query = [("limit", str(LIST_PAGE))]
             query += [("labelSelector", label_selector)] if label_selector else []
+            query += [("fieldSelector", field_selector)] if field_selector else []
             query += [("continue", token)] if token else []
             page = await self._request("GET", kind.path(namespace), f"list {kind.plural}", query=query)
             # Items of a list carry neither kind nor apiVersion.
