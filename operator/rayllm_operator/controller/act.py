@@ -1,17 +1,14 @@
 """Acting: carrying out a decision. Every answer to a write goes into the cache at once."""
 
 from collections.abc import Iterable
-from datetime import datetime
 
 from rayllm_operator.api.meta import FIELD_MANAGER
 from rayllm_operator.controller.cache import Cache
-from rayllm_operator.controller.conditions import timestamp
-from rayllm_operator.controller.decision import Action, Apply, Create, Delete, Ensure, Note, Patch
-from rayllm_operator.controller.events import event_manifest
+from rayllm_operator.controller.decision import Action, Apply, Create, Delete, Ensure, Patch
 from rayllm_operator.controller.keys import Key, key_of
 from rayllm_operator.controller.logs import log
-from rayllm_operator.kube.errors import AlreadyExistsError, ApiError, ConflictError, NotFoundError
-from rayllm_operator.kube.kinds import EVENT, Kind
+from rayllm_operator.kube.errors import AlreadyExistsError, ConflictError, NotFoundError
+from rayllm_operator.kube.kinds import Kind
 from rayllm_operator.kube.ownership import claim_for_apply
 from rayllm_operator.kube.port import ApiPort, Manifest, Object
 
@@ -47,14 +44,6 @@ class Actor:
         except (NotFoundError, ConflictError):
             # It was deleted, perhaps created again under the same name: its own event is on the way.
             self._cache.forget(key_of(kind, owner))
-
-    async def record(self, model: Object, notes: Iterable[Note], now: datetime) -> None:
-        """Record events; they are a courtesy, and a failure to do so is only logged."""
-        for note in notes:
-            try:
-                await self._api.create(EVENT, event_manifest(model, note, timestamp(now)))
-            except ApiError as error:
-                log.warning("event not recorded", reason=str(note.reason), error=str(error))
 
     async def _carry_out(self, action: Action) -> None:
         match action:
