@@ -93,11 +93,12 @@ format: setup ## Format the code
 
 ##@ Keep generated files true
 
-generate: setup ## Write crds/, docs/cli.md and the tables of docs/registry.md and docs/metrics.md anew; tests hold them to it
+generate: setup ## Write crds/, docs/cli.md and the tables of other pages of docs/ anew; tests hold them to it
 	$(BIN)/python -m rayllm_operator.api.generate crds
 	$(BIN)/python -m rayllm_operator.cli.reference >docs/cli.md
 	$(BIN)/python -m tests.harness.registry_page
 	PYTHONPATH=engine_image $(BIN)/python -m tests.harness.metrics_page
+	$(BIN)/python -m tests.harness.reasons_page
 
 engine-table: setup engine ## Write the table of the engine arguments of the engine environment's vLLM
 	"$$(tests/harness/engine_env)" -m rayllm_engine.arguments operator/rayllm_operator/plan/engine_tables

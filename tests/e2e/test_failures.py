@@ -2,6 +2,8 @@
 
 import http.server
 import json
+import os
+import re
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -9,12 +11,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from rayllm_engine.causes import REASONS
 from rayllm_operator.cli.local_ray import environment_without_ray
 from tests.harness.local_stack import CHECKOUT, engine_python, make_model
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
+
+RECORDED = CHECKOUT / "tests" / "data" / "engine_failures.yaml"
 
 ONLINE = ("gated", "missing", "unauthorized")
 """Cases that ask a Hub; all others are offline."""
@@ -73,9 +78,14 @@ def hub() -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def failures(tmp_path_factory: pytest.TempPathFactory, hub: str) -> dict[str, str]:
+def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of the models."""
+    return tmp_path_factory.mktemp("failures")
+
+
+@pytest.fixture(scope="module")
+def failures(directory: Path, hub: str) -> dict[str, str]:
     """Return the last line that each case raised."""
-    directory = tmp_path_factory.mktemp("failures")
     make_model(directory / "tiny", engine_python())
     start(directory, [name for name in EXPECTED if name not in ONLINE], HF_HUB_OFFLINE="1")
     start(directory, ONLINE, HF_ENDPOINT=hub, HF_HOME=str(directory / "hub"), HF_HUB_OFFLINE="0")
@@ -104,6 +114,24 @@ def start(directory: Path, names: Any, **environment: str) -> None:
             check=False,
         )
     assert done.returncode == 0, (directory / "err").read_text()[-3000:]
+
+
+@pytest.mark.parametrize("name", EXPECTED)
+def test_what_the_unit_tests_read_is_what_the_engine_says(
+    failures: dict[str, str], directory: Path, hub: str, name: str
+) -> None:
+    """The operator's side of each failure is tested with these lines; RAYLLM_RECORD=1 writes them anew."""
+    said = failures[name].replace(str(directory), "/models").replace(hub, "https://huggingface.co")
+    if "RAYLLM_RECORD" in os.environ:
+        known = yaml.safe_load(RECORDED.read_text()) if RECORDED.exists() else {}
+        RECORDED.write_text(yaml.safe_dump({**known, name: said}, width=110))
+    recorded = yaml.safe_load(RECORDED.read_text())[name]
+    assert without_numbers(said) == without_numbers(recorded)
+
+
+def without_numbers(line: str) -> str:
+    """Return a line without the numbers that differ between machines."""
+    return re.sub(r"[0-9.]+", "#", line)
 
 
 @pytest.mark.parametrize("name", EXPECTED)

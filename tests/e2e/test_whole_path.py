@@ -7,8 +7,11 @@ against the real KubeRay, with real pods.
 import contextlib
 import json
 import os
+import re
 import secrets
 import socket
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -234,6 +237,18 @@ def test_kubectl_tells_the_whole_story(served: Served) -> None:
     assert "Events:" in described
 
 
+def test_logs_show_what_the_replica_and_its_engine_write(served: Served) -> None:
+    """`kubectl logs` of a worker shows neither: both are files in the pod."""
+    command = [str(Path(sys.executable).with_name("rayllm")), "logs", NAME, "--tail=400"]
+    place = [f"--namespace={served.namespace}", f"--kubeconfig={served.kubectl.kubeconfig}"]
+    done = subprocess.run([*command, *place], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"^==> \w+ \(RUNNING\) serve/replica_\S+ <==$", done.stdout, re.MULTILINE), done.stdout[
+        -3000:
+    ]
+    assert "Initializing a V1 LLM engine" in done.stdout, done.stdout[-3000:]
+
+
 def test_an_unchanged_model_is_not_written(served: Served) -> None:
     """KubeRay wrote its defaults and its finalizer into the RayService: that is no change to answer."""
     assert served.first_version["generation"] == 1, "the intent and what KubeRay made of it differ"
@@ -263,3 +278,21 @@ def test_a_bad_edit_is_refused_and_the_model_goes_on_serving(served: Served) -> 
     assert served.chat().choices[0].message.content == ANSWER
     generation = served.patch({"engine_config": {"engine_kwargs": {**good, "max_num_seq": None}}})
     served.wait_until_ready(generation)
+
+
+def test_a_version_that_can_never_serve_stalls_with_the_engines_words_and_an_edit_heals_it(
+    served: Served,
+) -> None:
+    served.patch({"engine_config": {"max_total_tokens": 100_000}})
+    served.wait_for("Stalled", lambda: served.condition("Stalled") != {})
+    stalled = served.condition("Stalled")
+    assert stalled["reason"] == "ContextTooLong"
+    assert "is 100000, and the model was made for 4096" in stalled["message"]
+    assert "Set max_total_tokens to 4096 or less." in stalled["message"]
+    assert served.condition("Reconciling") == {}, "kstatus knows one of the two"
+    generation = served.patch(
+        {"engine_config": {"max_total_tokens": SPEC["engine_config"]["max_total_tokens"]}}
+    )
+    served.wait_until_ready(generation)
+    assert served.condition("Stalled") == {}
+    assert served.chat().choices[0].message.content == ANSWER

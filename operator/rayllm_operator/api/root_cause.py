@@ -19,14 +19,14 @@ def last_line(text: str) -> str:
 def root_cause(text: str) -> str:
     """Return the sentence that names the cause, with what to do about it where that is known."""
     line = last_line(text)
-    failure = _failure(line)
+    failure = failure_of(line)
     if failure is None:
         return line
     return "; ".join(str(failure[key]) for key in ("message", "remedy") if failure.get(key))
 
 
-def _failure(line: str) -> dict[str, Any] | None:
-    """Return the object of a failure line, None where the line is something else."""
+def failure_of(line: str) -> dict[str, Any] | None:
+    """Return the object of the engine image's failure line, None where the line is something else."""
     try:
         content = json.loads(line)
     except ValueError:

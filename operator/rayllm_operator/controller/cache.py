@@ -20,7 +20,10 @@ def version_of(obj: Object) -> int:
 
 
 _KEPT: dict[Kind, dict[str, tuple[str, ...]]] = {
-    POD: {"spec": ("nodeName",), "status": ("phase", "conditions")},
+    POD: {
+        "spec": ("nodeName",),
+        "status": ("phase", "reason", "message", "conditions", "initContainerStatuses", "containerStatuses"),
+    },
     NODE: {"spec": (), "status": ("allocatable",)},
 }
 """Of kinds that come in thousands only what decisions depend on is kept."""

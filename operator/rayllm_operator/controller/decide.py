@@ -14,12 +14,17 @@ from rayllm_operator.controller.children import child_actions
 from rayllm_operator.controller.decision import Decision
 from rayllm_operator.controller.events import notes
 from rayllm_operator.controller.observed import Observed, is_being_deleted
-from rayllm_operator.controller.pool_choices import waiting_words
-from rayllm_operator.controller.readiness import readiness
+from rayllm_operator.controller.pool_choices import waiting_cause
+from rayllm_operator.controller.readiness import because, readiness
 from rayllm_operator.controller.situation import Situation
 from rayllm_operator.controller.status import pool_grace_left, render_status
 from rayllm_operator.controller.turns import LOOK_AGAIN_SECONDS, hold_back
 from rayllm_operator.controller.verdict import Verdict
+
+_WAITS_FOR_PODS = frozenset(
+    {Reason.CREATING, Reason.CLUSTER_STARTING, Reason.APPLICATION_STARTING, Reason.REPLICA_NOT_PLACED}
+)
+"""Reasons that say no more than that something is on its way."""
 
 LOOK_AGAIN_AT_FOREIGN_SECONDS = 60.0
 """Objects of others are not watched: whether a taken name is free again has to be asked for."""
@@ -34,7 +39,7 @@ def decide(observed: Observed, configuration: OperatorConfiguration, now: dateti
     situation = Situation(observed, acceptance, now)
     actions, ahead = hold_back(child_actions(observed, acceptance), observed, acceptance.plan)
     situation = replace(situation, actions=actions)
-    verdict = _with_turn(_with_waiting_pods(readiness(situation), waiting_words(observed)), ahead)
+    verdict = _with_turn(_with_waiting_pods(readiness(situation), situation), ahead)
     status = render_status(situation, verdict)
     return Decision(
         actions=tuple(situation.actions),
@@ -48,16 +53,22 @@ def decide(observed: Observed, configuration: OperatorConfiguration, now: dateti
         ),
         wants_ray_cluster=observed.ray_cluster is None and situation.wants_ray_cluster,
         wants_serve_details=observed.serve is None and situation.wants_serve_details,
+        wants_events_of=situation.silent_pod if verdict.work and not observed.pod_events else "",
         wants_proof=verdict.wants_proof,
     )
 
 
-def _with_waiting_pods(verdict: Verdict, words: str) -> Verdict:
-    """Add why pods wait to whatever is said: it is the cause of most that does not come."""
-    if not words:
+def _with_waiting_pods(verdict: Verdict, situation: Situation) -> Verdict:
+    """Say why pods wait: it is the cause of what does not come, and worth a word beside what serves."""
+    cause = waiting_cause(situation.observed)
+    if cause is None:
         return verdict
-    work = (verdict.work[0], f"{verdict.work[1]} {words}") if verdict.work else None
-    return replace(verdict, message=f"{verdict.message} {words}", work=work)
+    if verdict.reason in _WAITS_FOR_PODS:
+        return because(verdict, cause, situation)
+    if not verdict.ready:
+        return verdict
+    beside = (verdict.work[0], f"{verdict.work[1]} {cause}") if verdict.work else None
+    return replace(verdict, message=f"{verdict.message} {cause}", work=beside)
 
 
 def _with_turn(verdict: Verdict, ahead: str) -> Verdict:

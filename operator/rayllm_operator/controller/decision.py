@@ -86,5 +86,7 @@ class Decision:
     """Whether the RayCluster that is to serve should be read: its bounds may have to follow."""
     wants_serve_details: bool = False
     """Whether Serve should be asked what it runs."""
+    wants_events_of: str = ""
+    """The pod whose Events should be read: it does not start, and says nothing; empty: none."""
     wants_proof: bool = False
     """Whether everything stands ready for the operator's own request."""

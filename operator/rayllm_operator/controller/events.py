@@ -4,6 +4,7 @@ Each belongs to a change: of a condition against the status that was written las
 pass. So an unchanged model records none, however often it is looked at, and no memory is needed.
 """
 
+import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -13,7 +14,23 @@ from rayllm_operator.controller.observed import Observed
 from rayllm_operator.controller.situation import Situation
 from rayllm_operator.kube.kinds import RAY_CLUSTER, RAY_SERVICE
 
-_FAILURES = frozenset({Reason.APPLICATION_FAILED, Reason.APPLICATION_UNHEALTHY, Reason.KUBERAY_MISSING})
+_CALM = frozenset(
+    {
+        Reason.SERVING,
+        Reason.SCALED_TO_ZERO,
+        Reason.SCALED_TO_ZERO_UNTESTED,
+        Reason.DISABLED,
+        Reason.PARKED,
+        Reason.PAUSED,
+        Reason.CREATING,
+        Reason.CLUSTER_STARTING,
+        Reason.APPLICATION_STARTING,
+        Reason.PROVING,
+        Reason.UPGRADING,
+        Reason.WAITING_FOR_TURN,
+    }
+)
+"""What goes as it should; every other reason is worth a warning."""
 _SILENT = frozenset({Reason.CREATING, Reason.PROVING, Reason.NOT_ACCEPTED})
 """Short steps, and what another event has said already."""
 
@@ -26,7 +43,7 @@ def notes(situation: Situation, status: Mapping[str, Any]) -> tuple[Note, ...]:
         *_acceptance(observed, now[ConditionType.ACCEPTED], situation.acceptance.warnings),
         *_children(situation.actions, failed=bool(observed.write_error)),
         *_readiness(observed, now[ConditionType.READY]),
-        *_work(observed, now[ConditionType.READY], now.get(ConditionType.RECONCILING, {})),
+        *_work(observed, now[ConditionType.READY], _work_of(now)),
     )
 
 
@@ -54,18 +71,36 @@ def _readiness(observed: Observed, now: Mapping[str, Any]) -> Iterator[Note]:
     if reason == Reason.SERVING:
         yield Note(False, "Ready", f"Generation {now['observedGeneration']} answers requests.")
     else:
-        yield Note(reason in _FAILURES, reason, now["message"])
+        yield Note(reason not in _CALM, reason, now["message"])
 
 
 def _work(observed: Observed, ready: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[Note]:
-    before = observed.condition(ConditionType.RECONCILING)
+    before = observed.condition(ConditionType.RECONCILING) or observed.condition(ConditionType.STALLED)
     if _says_the_same(before, now):
         return
     if observed.write_error:
         yield Note(True, "FailedWrite", observed.write_error)
-    elif ready["status"] == "True" and now.get("reason") in _FAILURES:
+    elif ready["status"] == "True" and now and now["reason"] not in _CALM and not _is_refusal(now):
         # A new version fails while the old one keeps the model ready.
         yield Note(True, now["reason"], now["message"])
+
+
+def _work_of(conditions: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the condition that says what is being worked on, or what no work can mend."""
+    found: Mapping[str, Any] = (
+        conditions.get(ConditionType.RECONCILING) or conditions.get(ConditionType.STALLED) or {}
+    )
+    return found
+
+
+def _is_refusal(work: Mapping[str, Any]) -> bool:
+    """Return whether an Event about Accepted has said it already."""
+    return work["reason"] in {
+        Reason.INVALID_SPEC,
+        Reason.NO_MATCHING_POOL,
+        Reason.NAMESPACE_NOT_ALLOWED,
+        Reason.NAME_TAKEN,
+    }
 
 
 def _children(actions: Sequence[Action], *, failed: bool) -> Iterator[Note]:
@@ -91,12 +126,14 @@ def _says_the_same(before: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
 
 
 def event_manifest(model: Mapping[str, Any], note: Note, timestamp: str) -> dict[str, Any]:
-    """Return the Event object of a note."""
+    """Return the Event object of a note: one for each model, type and reason, however often it is said."""
     metadata = model["metadata"]
+    said = f"{metadata['uid']} {note.warning} {note.reason}"
+    name = f"{metadata['name']}.{hashlib.sha256(said.encode()).hexdigest()[:16]}"
     return {
         "apiVersion": "v1",
         "kind": "Event",
-        "metadata": {"generateName": f"{metadata['name']}.", "namespace": metadata["namespace"]},
+        "metadata": {"name": name, "namespace": metadata["namespace"]},
         "involvedObject": {
             "apiVersion": model["apiVersion"],
             "kind": model["kind"],

@@ -9,11 +9,12 @@ from rayllm_operator.controller.keys import Key, key_of
 from rayllm_operator.controller.observed import Observed
 from rayllm_operator.controller.serving import target_cluster
 from rayllm_operator.controller.turns import rolling_models
-from rayllm_operator.controller.worker_pods import model_of, pods_by_pool
+from rayllm_operator.controller.worker_pods import is_worker, model_of, pods_by_pool
 from rayllm_operator.kube.errors import ForbiddenError, KindMissingError, NotFoundError
 from rayllm_operator.kube.kinds import (
     CLAIM,
     DISRUPTION_BUDGET,
+    EVENT,
     GPU_NODE_POOL,
     LLM_MODEL,
     NAMESPACE,
@@ -41,7 +42,8 @@ def gather_cached(cache: Cache, key: Key) -> Observed | None:
         service=cache.get(Key(SERVICE, key.namespace, key.name)),
         disruption_budget=cache.get(Key(DISRUPTION_BUDGET, key.namespace, key.name)),
         claims=tuple(cache.all(CLAIM, key.namespace)),
-        worker_pods=pods,
+        worker_pods=tuple(pod for pod in pods if is_worker(pod)),
+        head_pods=tuple(pod for pod in pods if not is_worker(pod)),
         namespace_labels=namespace_labels(cache, key.namespace),
         holders=_holders(cache, key, pods),
         namesakes=namesakes(cache, model),
@@ -84,6 +86,16 @@ async def gather_ray_cluster(api: ApiPort, observed: Observed) -> Observed:
     except NotFoundError:
         return observed
     return replace(observed, ray_cluster=ray_cluster)
+
+
+async def gather_pod_events(api: ApiPort, observed: Observed, pod: str) -> Observed:
+    """Return the same, with the Events of a pod; without them where they may not be listed."""
+    selector = f"involvedObject.name={pod},type=Warning"
+    try:
+        events = await api.list_objects(EVENT, observed.metadata["namespace"], field_selector=selector)
+    except ForbiddenError:
+        return observed
+    return replace(observed, pod_events=tuple(events))
 
 
 async def gather_namespace(api: ApiPort, cache: Cache, namespace: str) -> None:
@@ -130,7 +142,8 @@ def namespace_labels(cache: Cache, namespace: str) -> dict[str, str]:
 
 
 def _holders(cache: Cache, key: Key, pods: tuple[Object, ...]) -> dict[str, tuple[Holder, ...]]:
-    waited_for = {pool for pool, count in pods_by_pool(pods).items() if count.pending}
+    workers = [pod for pod in pods if is_worker(pod)]
+    waited_for = {pool for pool, count in pods_by_pool(workers).items() if count.pending}
     if not waited_for:
         return {}
     others = (model for model in cache.all(LLM_MODEL) if key_of(LLM_MODEL, model) != key)

@@ -52,6 +52,10 @@ class Observed:
     """The RayCluster that is to serve; None also where nobody needed to look."""
     worker_pods: tuple[Object, ...] = ()
     """The model's worker pods, in whichever RayCluster."""
+    head_pods: tuple[Object, ...] = ()
+    """The head pods of the model's RayClusters."""
+    pod_events: tuple[Object, ...] = ()
+    """Events of a pod that has a node and does not start; empty also where nobody needed to look."""
     namespace_labels: Mapping[str, str] | None = None
     """Labels of the model's namespace; None where nobody needed to look."""
     holders: Mapping[str, tuple[Holder, ...]] = field(default_factory=dict)

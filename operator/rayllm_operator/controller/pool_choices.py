@@ -1,15 +1,20 @@
 """What a model's status says of each pool, and what it says while pods wait for one."""
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
+from rayllm_operator.api.conditions import Reason
+from rayllm_operator.controller.causes.cause import LATE_SECONDS, Cause
 from rayllm_operator.controller.holders import held_by
 from rayllm_operator.controller.observed import Observed
 from rayllm_operator.controller.situation import Situation
-from rayllm_operator.controller.worker_pods import PoolPods, pods_by_pool
+from rayllm_operator.controller.worker_pods import PoolPods, pods_by_pool, unscheduled
 from rayllm_operator.plan.model_plan import WorkerGroup
 
 _NO_PODS = PoolPods()
+_NO_CLAIM = re.compile(r'persistentvolumeclaim "([^"]+)" not found')
+_PREEMPTION = re.compile(r"\.? (?:no new claims to deallocate, )?preemption: .*", re.DOTALL)
 _GONE = "the GPUNodePool was deleted; the pods that the model has there stay until they end"
 
 
@@ -47,23 +52,42 @@ def pool_choices(situation: Situation) -> list[dict[str, Any]]:
     ]
 
 
-def waiting_words(observed: Observed) -> str:
-    """Say which pools the model's pods wait for, why, and who holds them; empty where none waits."""
-    return " ".join(_waiting(observed))
+def waiting_cause(observed: Observed) -> Cause | None:
+    """Return what the model's pods wait for a node for; None where none waits."""
+    words = " ".join(_waiting(observed))
+    claim = _NO_CLAIM.search(words)
+    if claim is None:
+        return Cause(Reason.UNSCHEDULABLE, words) if words else None
+    waits = unscheduled((*observed.head_pods, *observed.worker_pods))
+    return Cause(
+        Reason.REFERENCE_MISSING,
+        f"PersistentVolumeClaim {claim[1]!r} is not there",
+        "Create it in the model's namespace, or correct cluster_config.modelVolume.claimName",
+        since=waits.waiting_since,
+        stalls_after_seconds=LATE_SECONDS,
+    )
 
 
 def _waiting(observed: Observed) -> Iterator[str]:
+    heads = unscheduled(observed.head_pods)
+    if heads.words:
+        yield f"The head's pod waits for a node: {_without_preemption(heads.words)}."
     limits = {pool["metadata"]["name"]: pool["spec"].get("maxNodes") for pool in observed.pools}
     for name, count in sorted(pods_by_pool(observed.worker_pods).items()):
         if not count.pending or not count.words:
             continue
         who = "1 pod waits" if count.pending == 1 else f"{count.pending} pods wait"
-        yield f"Pool {name}: {who} for a node: {count.words.rstrip('.')}."
+        yield f"Pool {name}: {who} for a node: {_without_preemption(count.words)}."
         holders = observed.holders.get(name, ())
         if holders:
             limit = limits.get(name)
             is_full = limit is not None and sum(holder.nodes for holder in holders) + 1 > limit
             yield f"Pool {name} {'is full' if is_full else 'is shared'}: {held_by(holders, limit)}."
+
+
+def _without_preemption(words: str) -> str:
+    """Leave out what the scheduler says of preemption: models preempt nobody."""
+    return _PREEMPTION.sub("", words).rstrip(".")
 
 
 def _wanted(observed: Observed, groups: dict[str, WorkerGroup], name: str) -> dict[str, Any]:

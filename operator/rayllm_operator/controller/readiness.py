@@ -12,8 +12,11 @@ While a model was ready and a new version is on its way, Ready stays True with t
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from rayllm_operator.api.conditions import Reason
+from rayllm_operator.controller.causes.cause import Cause
+from rayllm_operator.controller.causes.root import NEW_VERSION_FAILS, root_of, stalls_in
 from rayllm_operator.controller.proving import running_answer
 from rayllm_operator.controller.serving import FAILED, RUNNING, UNHEALTHY, ClusterView
 from rayllm_operator.controller.situation import Situation
@@ -23,10 +26,18 @@ from rayllm_operator.plan import Intent
 KUBERAY_GRACE_SECONDS = 60.0
 """How long KubeRay may take to look at a new RayService before it counts as missing."""
 
+LOOK_AGAIN_SECONDS = 15.0
+"""Events of pods and conditions of RayClusters are not watched: while a cluster starts they are asked for."""
+
 _STOPPED = {
     Intent.DISABLED: (Reason.DISABLED, "enabled is false: nothing runs."),
     Intent.PARKED: (Reason.PARKED, "cluster_config.replicas is 0: nothing runs until it is scaled up."),
 }
+
+_ON_THE_WAY = frozenset(
+    {Reason.CREATING, Reason.CLUSTER_STARTING, Reason.APPLICATION_STARTING, Reason.REPLICA_NOT_PLACED}
+)
+"""Reasons of a new version that comes, if slowly; every other one is a failure of it."""
 
 Answer = Callable[[Situation], Verdict | None]
 
@@ -90,7 +101,7 @@ def _refused_by_kuberay(situation: Situation) -> Verdict | None:
     refusal = situation.kuberay_refusal
     if not refusal:
         return None
-    return at_work(situation, Reason.APPLICATION_FAILED, f"KubeRay refuses the RayService: {refusal}")
+    return at_work(situation, Reason.RAY_SERVICE_REFUSED, f"KubeRay refuses the RayService: {refusal}")
 
 
 def _not_seen_by_kuberay(situation: Situation) -> Verdict | None:
@@ -113,9 +124,10 @@ def _upgrade(situation: Situation) -> Verdict | None:
     start = _start(situation, situation.pending)
     if not situation.was_ready:
         return start
-    if start.reason is Reason.APPLICATION_FAILED:
-        return still_serves(situation, Reason.APPLICATION_FAILED, f"The new version fails: {start.message}")
-    return still_serves(situation, Reason.UPGRADING, f"RayCluster {situation.pending.name}: {start.message}")
+    if start.reason in _ON_THE_WAY:
+        message = f"RayCluster {situation.pending.name}: {start.message}"
+        return still_serves(situation, Reason.UPGRADING, message)
+    return _serves_while_it_fails(situation, start)
 
 
 def _first_start(situation: Situation) -> Verdict | None:
@@ -141,33 +153,61 @@ def _is_stopped(situation: Situation) -> bool:
 
 
 def _start(situation: Situation, cluster: ClusterView) -> Verdict:
-    """Say how far a RayCluster is that takes no requests yet."""
+    """Say how far a RayCluster is that takes no requests yet, or why it does not go on."""
     if not cluster.name:
         return at_work(situation, Reason.CLUSTER_STARTING, "KubeRay has yet to create a RayCluster.")
-    if cluster.application in FAILED | UNHEALTHY:
-        cause = cluster.cause or f"Serve says {cluster.application}."
-        return at_work(situation, Reason.APPLICATION_FAILED, cause)
     if cluster.application == RUNNING:
         message = "The application runs; KubeRay is about to send it requests."
         return at_work(situation, Reason.APPLICATION_STARTING, message)
+    cause = root_of(situation, cluster)
+    if cause is not None:
+        return _held_up(situation, cause)
+    if cluster.application in FAILED | UNHEALTHY:
+        return at_work(situation, Reason.APPLICATION_FAILED, f"Serve says {cluster.application}.")
     if cluster.application:
-        message = " ".join(filter(None, (f"Serve says {cluster.application}.", cluster.cause)))
-        return at_work(situation, Reason.APPLICATION_STARTING, message)
-    return at_work(situation, Reason.CLUSTER_STARTING, cluster.cause or "Ray's pods are starting.")
+        return at_work(situation, Reason.APPLICATION_STARTING, f"Serve says {cluster.application}.")
+    message = "Ray's pods are starting."
+    return at_work(situation, Reason.CLUSTER_STARTING, message, LOOK_AGAIN_SECONDS)
+
+
+def because(verdict: Verdict, cause: Cause, situation: Situation) -> Verdict:
+    """Say a cause in place of what waits for it; the model stalls once only an edit is left to hope for."""
+    left, text = stalls_in(cause, situation), str(cause)
+    again = left or verdict.requeue_after_seconds or LOOK_AGAIN_SECONDS
+    return replace(
+        verdict,
+        reason=cause.reason,
+        message=text,
+        work=(cause.reason, text),
+        stalled=left == 0,
+        requeue_after_seconds=again,
+    )
+
+
+def _held_up(situation: Situation, cause: Cause) -> Verdict:
+    return because(at_work(situation, cause.reason, str(cause)), cause, situation)
 
 
 def _serving_cluster(situation: Situation) -> Verdict:
     """Say how the one RayCluster that takes requests does."""
     cluster = situation.active
     if cluster.application in UNHEALTHY:
-        return at_work(situation, Reason.APPLICATION_UNHEALTHY, cluster.cause or "Its health checks fail.")
+        return _unhealthy(situation, root_of(situation, cluster))
     if cluster.application in FAILED:
         return _failed_in_place(situation, _start(situation, cluster))
     if cluster.application == RUNNING:
         return running_answer(situation)
+    start = _start(situation, cluster)
     if situation.was_ready and situation.has_endpoints:
-        return still_serves(situation, Reason.UPGRADING, _start(situation, cluster).message)
-    return _start(situation, cluster)
+        return still_serves(situation, Reason.UPGRADING, start.message)
+    return start
+
+
+def _unhealthy(situation: Situation, cause: Cause | None) -> Verdict:
+    if cause is None or cause.reason is Reason.APPLICATION_FAILED:
+        message = str(cause) if cause else "Its health checks fail."
+        return at_work(situation, Reason.APPLICATION_UNHEALTHY, message)
+    return _held_up(situation, cause)
 
 
 def _failed_in_place(situation: Situation, failure: Verdict) -> Verdict:
@@ -177,6 +217,11 @@ def _failed_in_place(situation: Situation, failure: Verdict) -> Verdict:
     proof = situation.observed.proof
     if proof is not None and not proof.succeeded:
         return failure
-    message = f"The new version fails: {failure.message}"
-    verdict = still_serves(situation, Reason.APPLICATION_FAILED, message, requeue_after_seconds=60)
+    verdict = replace(_serves_while_it_fails(situation, failure), requeue_after_seconds=60)
     return verdict if proof is not None else verdict.with_proof()
+
+
+def _serves_while_it_fails(situation: Situation, failure: Verdict) -> Verdict:
+    message = f"{NEW_VERSION_FAILS}{failure.message}"
+    verdict = still_serves(situation, failure.reason, message, failure.requeue_after_seconds)
+    return replace(verdict, stalled=failure.stalled)

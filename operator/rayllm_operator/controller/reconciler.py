@@ -17,6 +17,7 @@ from rayllm_operator.controller.gather import (
     gather_cached,
     gather_fresh,
     gather_namespace,
+    gather_pod_events,
     gather_ray_cluster,
     with_rolling,
 )
@@ -32,6 +33,7 @@ from rayllm_operator.controller.observed import Observed
 from rayllm_operator.controller.pools import asked_of_pools, pool_status, runs
 from rayllm_operator.controller.proof import ask_serve, prove
 from rayllm_operator.controller.queue import KeyedQueue
+from rayllm_operator.controller.recorder import Recorder
 from rayllm_operator.controller.turns import takes_turn
 from rayllm_operator.kube.errors import ApiError
 from rayllm_operator.kube.kinds import GPU_NODE_POOL, LLM_MODEL, NODE
@@ -69,6 +71,7 @@ class Reconciler:
         """Whether all namespaces are watched; an operator that sees some of the models cannot count them."""
         self._clock = clock
         self._actor = Actor(api, cache)
+        self._recorder = Recorder(api)
         self._turns = asyncio.Lock()
         self._gauge = ReadyGauge()
         self._costs = CostGauge()
@@ -98,6 +101,7 @@ class Reconciler:
         if found is None:
             self._gauge.remove(key.namespace, key.name)
             self._costs.remove(key.namespace, key.name)
+            self._recorder.forget(key)
             return None
         observed, decision = found
         try:
@@ -130,7 +134,9 @@ class Reconciler:
             observed = await gather_ray_cluster(self._api, observed)
         if decision.wants_serve_details:
             observed = await ask_serve(self._api, observed)
-        if decision.wants_ray_cluster or decision.wants_serve_details:
+        if decision.wants_events_of:
+            observed = await gather_pod_events(self._api, observed, decision.wants_events_of)
+        if decision.wants_ray_cluster or decision.wants_serve_details or decision.wants_events_of:
             decision = self._decide(observed)
         return observed, decision
 
@@ -150,7 +156,7 @@ class Reconciler:
         if decision.status is not None:
             await self._actor.write_status(LLM_MODEL, observed.model, decision.status)
             self._wake_pools(observed.model, {**observed.model, "status": decision.status})
-        await self._actor.record(observed.model, decision.notes, self._clock())
+        await self._recorder.record(observed.model, decision.notes, self._clock())
         self._measure(observed, decision)
 
     def _in_turn(self, observed: Observed) -> tuple[Observed, Decision]:

@@ -13,7 +13,7 @@ from rayllm_operator.controller.logs import log
 from rayllm_operator.controller.metrics import RESYNCS
 from rayllm_operator.controller.queue import KeyedQueue
 from rayllm_operator.controller.server import Progress
-from rayllm_operator.controller.worker_pods import WORKER_PODS
+from rayllm_operator.controller.worker_pods import MODEL_PODS
 from rayllm_operator.kube.errors import ApiError, ForbiddenError, KindMissingError
 from rayllm_operator.kube.kinds import (
     CLAIM,
@@ -36,7 +36,7 @@ WATCHED: dict[Kind, str] = {
     LLM_MODEL: "",
     GPU_NODE_POOL: "",
     **dict.fromkeys((RAY_SERVICE, SERVICE, DISRUPTION_BUDGET, CLAIM), OURS),
-    POD: WORKER_PODS,
+    POD: MODEL_PODS,
 }
 """The kinds that the operator watches, with the label selector of each."""
 

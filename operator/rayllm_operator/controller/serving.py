@@ -10,7 +10,8 @@ from typing import Any
 
 import yaml
 
-from rayllm_operator.api.root_cause import root_cause
+from rayllm_operator.controller.causes.cause import Cause
+from rayllm_operator.controller.causes.engine import says_failure, serve_cause
 from rayllm_operator.kube.port import Manifest
 
 RUNNING = "RUNNING"
@@ -28,8 +29,8 @@ class ClusterView:
     """The RayCluster's name; empty where there is none."""
     application: str
     """Serve's status of the application; empty where it is not known."""
-    cause: str
-    """The last line of the messages of what does not run; empty where all is well."""
+    cause: Cause | None
+    """Why it does not run, by Serve's messages; None where they name no cause."""
     healthy_deployments: int
     """Deployments that are HEALTHY."""
     deployments: int
@@ -134,12 +135,17 @@ def _view(ray_service: Manifest, field: str) -> ClusterView:
     )
 
 
-def _cause(application: Mapping[str, Any], deployments: Mapping[str, Mapping[str, Any]]) -> str:
+def _cause(application: Mapping[str, Any], deployments: Mapping[str, Mapping[str, Any]]) -> Cause | None:
     """Prefer the words of a deployment that is not healthy over those of the application."""
     messages = [
-        deployment.get("message") or ""
+        message
         for deployment in deployments.values()
-        if deployment.get("status") not in {"HEALTHY", "UPDATING"}
+        if (message := deployment.get("message") or "") and _is_told(deployment.get("status", ""), message)
     ]
     messages.append(application.get("message") or "")
-    return next((line for message in messages if (line := root_cause(message))), "")
+    return next((cause for message in messages if (cause := serve_cause(message))), None)
+
+
+def _is_told(status: str, message: str) -> bool:
+    """Return whether a deployment's message counts: one that is being updated says much that is no cause."""
+    return status != "HEALTHY" and (status != "UPDATING" or says_failure(message))

@@ -9,6 +9,7 @@ from typing import Any
 from rayllm_operator.api.conditions import ConditionType, Reason
 from rayllm_operator.api.meta import ANNOTATION_PAUSED
 from rayllm_operator.controller.acceptance import Acceptance
+from rayllm_operator.controller.causes.pods import scheduled_at, waits_for_its_containers
 from rayllm_operator.controller.decision import Action, Apply, Create
 from rayllm_operator.controller.observed import Observed, is_being_deleted, is_ours, was_ours
 from rayllm_operator.controller.records import recorded_generation
@@ -23,8 +24,12 @@ from rayllm_operator.controller.serving import (
     pending_cluster,
 )
 from rayllm_operator.controller.worker_bounds import bounds_text, wanted_bounds
+from rayllm_operator.controller.worker_pods import ray_cluster_of
 from rayllm_operator.kube.kinds import RAY_SERVICE
 from rayllm_operator.kube.port import Object
+
+SILENT_SECONDS = 15.0
+"""How long containers may be prepared, with volumes and images, before somebody asks for the pod's Events."""
 
 _PROVEN = frozenset({Reason.SERVING, Reason.SCALED_TO_ZERO})
 _SERVED = _PROVEN | {Reason.SCALED_TO_ZERO_UNTESTED, Reason.UPGRADING, Reason.PAUSED}
@@ -141,12 +146,32 @@ class Situation:
 
     @property
     def wants_ray_cluster(self) -> bool:
-        """Whether the RayCluster has to be read: it is not known to have the bounds that are wanted."""
+        """Whether the RayCluster has to be read.
+
+        That is where it is not known to have the bounds that are wanted, and while it starts: it alone says
+        which pods KubeRay could not create.
+        """
         plan = self.acceptance.plan
         if plan is None or self.is_paused or not self.is_seen_by_kuberay or not self.target:
             return False
+        if not (self.pending if self.pending.name else self.active).application:
+            return True
         wanted = bounds_text(self.target, wanted_bounds(self.observed, plan))
         return wanted != self.observed.status.get("rayClusterBounds")
+
+    @property
+    def silent_pod(self) -> str:
+        """The name of a pod that got a node a while ago and starts nothing; only its Events say why."""
+        for pod in self.pods_of(self.target):
+            told = scheduled_at(pod) if waits_for_its_containers(pod) else ""
+            if told and self.seconds_since(told) >= SILENT_SECONDS:
+                return str(pod["metadata"]["name"])
+        return ""
+
+    def pods_of(self, ray_cluster: str) -> list[Object]:
+        """Return the pods of one of the model's RayClusters."""
+        pods = (*self.observed.head_pods, *self.observed.worker_pods)
+        return [pod for pod in pods if ray_cluster_of(pod) == ray_cluster]
 
     @property
     def target(self) -> str:

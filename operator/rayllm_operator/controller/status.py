@@ -65,9 +65,11 @@ def _observations(situation: Situation, verdict: Verdict) -> list[Observation]:
     work = _work(situation, verdict)
     if work is not None:
         result.append(Observation(ConditionType.RECONCILING, True, *work, generation))
-    if _is_stalled(situation):
+    if _is_refused(situation):
         message = acceptance.message
         result.append(Observation(ConditionType.STALLED, True, acceptance.reason, message, generation))
+    elif verdict.stalled and verdict.work:
+        result.append(Observation(ConditionType.STALLED, True, *verdict.work, generation))
     return result
 
 
@@ -75,14 +77,14 @@ def _work(situation: Situation, verdict: Verdict) -> tuple[Reason, str] | None:
     """Say what is being worked on; nothing is for a stalled model, although an older version may start."""
     if situation.observed.write_error:
         return Reason.UPGRADING if verdict.ready else Reason.CREATING, situation.observed.write_error
-    if _is_stalled(situation):
+    if _is_refused(situation) or verdict.stalled:
         return None
     if situation.acceptance.reason is Reason.NO_MATCHING_POOL:
         return Reason.NO_MATCHING_POOL, situation.acceptance.message
     return verdict.work
 
 
-def _is_stalled(situation: Situation) -> bool:
+def _is_refused(situation: Situation) -> bool:
     reason = situation.acceptance.reason
     if reason is Reason.NO_MATCHING_POOL:
         return pool_grace_left(situation) is None

@@ -18,6 +18,8 @@ class Verdict:
     """Ready's observedGeneration: the last generation proven to serve."""
     work: tuple[Reason, str] | None = None
     """Reason and message of Reconciling; None where nothing is being done."""
+    stalled: bool = False
+    """Whether the work goes on for nothing until the model is edited: it is Stalled then, not Reconciling."""
     wants_proof: bool = False
     """Whether the operator's own request would tell more."""
     requeue_after_seconds: float | None = None

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from rayllm_operator.controller.cache import Cache
+from rayllm_operator.controller.causes.pods import pod_cause, waits_for_its_containers
 from rayllm_operator.controller.gather import model_id_of
 from rayllm_operator.controller.keys import Key, key_of
 from rayllm_operator.controller.pools import chosen_pools
@@ -50,7 +51,7 @@ def affected_keys(cache: Cache, key: Key, before: Object | None, after: Object |
         if after is None:
             yield from (key_of(LLM_MODEL, model) for model in cache.all(LLM_MODEL, key.namespace))
     elif key.kind == POD:
-        if _scheduling(before) != _scheduling(after):
+        if _told_by(before) != _told_by(after):
             yield Key(LLM_MODEL, key.namespace, model_of(after or before or {"metadata": {}}))
     else:
         # Children have the name of their model.
@@ -69,8 +70,11 @@ def _namesakes(cache: Cache, key: Key, before: Object | None, after: Object | No
             yield other
 
 
-def _scheduling(pod: Object | None) -> tuple[Any, ...] | None:
-    return scheduling_of(pod) if pod is not None else None
+def _told_by(pod: Object | None) -> tuple[Any, ...] | None:
+    """Return all of a pod that a decision depends on; what else changes in it wakes nobody."""
+    if pod is None:
+        return None
+    return (*scheduling_of(pod), str(pod_cause([pod]) or ""), waits_for_its_containers(pod))
 
 
 def _ended_rolling(before: Object | None, after: Object | None) -> bool:

@@ -1,4 +1,4 @@
-"""What a model's worker pods say: how many have a node of each pool, and why the others have none."""
+"""What the scheduler did with a model's pods: how many have a node of each pool, why others have none."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -7,8 +7,8 @@ from typing import Any
 from rayllm_operator.api.meta import LABEL_MODEL, LABEL_POOL
 from rayllm_operator.kube.port import Manifest, Object
 
-WORKER_PODS = f"{LABEL_MODEL},{LABEL_POOL}"
-"""Label selector of all worker pods: heads belong to no pool."""
+MODEL_PODS = LABEL_MODEL
+"""Label selector of all pods of models: workers and heads."""
 
 RAY_CLUSTER_LABEL = "ray.io/cluster"
 """KubeRay's label of the RayCluster on each of its pods."""
@@ -35,6 +35,21 @@ def model_of(pod: Manifest) -> str:
     return str((pod["metadata"].get("labels") or {}).get(LABEL_MODEL, ""))
 
 
+def ray_cluster_of(pod: Manifest) -> str:
+    """Return the name of the RayCluster that a pod belongs to."""
+    return str((pod["metadata"].get("labels") or {}).get(RAY_CLUSTER_LABEL, ""))
+
+
+def is_worker(pod: Manifest) -> bool:
+    """Return whether a pod is a worker: heads belong to no pool."""
+    return LABEL_POOL in (pod["metadata"].get("labels") or {})
+
+
+def unscheduled(pods: Iterable[Object]) -> PoolPods:
+    """Count pods that have no node, whatever pool they belong to."""
+    return _count([pod for pod in pods if not _is_gone(pod)])
+
+
 def pods_by_pool(pods: Iterable[Object], ray_cluster: str | None = None) -> dict[str, PoolPods]:
     """Count a model's worker pods by pool.
 
@@ -48,13 +63,13 @@ def pods_by_pool(pods: Iterable[Object], ray_cluster: str | None = None) -> dict
     by_pool: dict[str, list[Object]] = {}
     for pod in pods:
         labels = pod["metadata"].get("labels") or {}
-        if ray_cluster in (None, labels.get(RAY_CLUSTER_LABEL)) and not _is_gone(pod):
+        if ray_cluster in (None, ray_cluster_of(pod)) and not _is_gone(pod):
             by_pool.setdefault(labels.get(LABEL_POOL, ""), []).append(pod)
     return {pool: _count(its) for pool, its in by_pool.items()}
 
 
 def scheduling_of(pod: Manifest) -> tuple[Any, ...]:
-    """Return all of a pod that a decision depends on; what else changes in it wakes nobody."""
+    """Return all of a pod's scheduling that a decision depends on."""
     scheduled = _scheduled(pod)
     told = tuple(scheduled.get(field) for field in ("status", "reason", "message"))
     return (_is_gone(pod), _has_node(pod), *told)

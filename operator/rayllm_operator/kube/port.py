@@ -51,7 +51,7 @@ class ApiPort(Protocol):
         """Read one object."""
 
     async def list_objects(
-        self, kind: Kind, namespace: str | None = None, label_selector: str = ""
+        self, kind: Kind, namespace: str | None = None, label_selector: str = "", field_selector: str = ""
     ) -> list[Object]:
         """Read all objects of a kind, in one namespace or in all."""
 

@@ -96,6 +96,8 @@ def _container(
             "limits": {resource: amount for resource, amount in resources.items() if resource != "cpu"},
         },
         "securityContext": CONTAINER_SECURITY,
+        # A container's last words stay in the pod's status, from where the model's own takes them.
+        "terminationMessagePolicy": "FallbackToLogsOnError",
     }
     if plan.cluster.env_from:
         container["envFrom"] = [_as_written(source) for source in plan.cluster.env_from]

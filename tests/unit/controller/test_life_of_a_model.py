@@ -147,7 +147,7 @@ def test_a_new_version_that_fails_leaves_the_old_one_ready_and_says_why() -> Non
     assert condition(decision, "Ready")["status"] == "True"
     work = condition(decision, "Reconciling")
     assert work["reason"] == "ApplicationFailed"
-    assert work["message"].endswith("ImportError: libsqlite3.so.0: cannot open")
+    assert work["message"].endswith("ImportError: libsqlite3.so.0: cannot open.")
     assert [(note.warning, note.reason) for note in decision.notes] == [(True, "ApplicationFailed")]
 
 
