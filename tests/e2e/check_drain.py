@@ -31,6 +31,8 @@ class Clients:
         self._model = model
         self.short_failures: list[str] = []
         self.short_answers = 0
+        self.longest_wait = 0.0
+        """Seconds that a short request took at most."""
         self._stopping = False
 
     async def stream(self, started: asyncio.Event) -> str:
@@ -47,6 +49,7 @@ class Clients:
     async def ask_on(self) -> None:
         """Send short requests until told to stop."""
         while not self._stopping:
+            began = time.monotonic()
             try:
                 lines = [line async for line in self._lines(1)]
                 if lines[-1:] != ["data: [DONE]"]:
@@ -55,6 +58,7 @@ class Clients:
                 self.short_failures.append(f"{type(error).__name__}: {error}")
             else:
                 self.short_answers += 1
+                self.longest_wait = max(self.longest_wait, time.monotonic() - began)
             await asyncio.sleep(0.1)
 
     def stop(self) -> None:

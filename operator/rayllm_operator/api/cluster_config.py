@@ -178,9 +178,12 @@ class Upgrade(KubernetesSection):
     """How a change of the model is rolled out."""
 
     type: Literal["InPlace", "NewCluster", "Recreate"] | None = None
-    """``NewCluster`` builds the new beside the old; ``Recreate`` frees the GPUs first. Default NewCluster."""
+    """How replicas are replaced where a change needs new ones. ``InPlace``: one by one, by Serve, and by a
+    second cluster only where the pods change too. ``NewCluster``: always by a second cluster beside the old
+    one. ``Recreate`` frees the GPUs first. Default InPlace."""
     max_surge: NonNegativeCount | None = None
-    """Extra replicas during a change in place. Default 0."""
+    """Extra replicas during a change in place: they start before old ones stop. With 0 an old replica stops
+    first, and a model of one replica is away meanwhile. Default 0."""
     ready_timeout_seconds: NonNegativeCount | None = None
     """Seconds that a new version may take to serve. Default 3600."""
     drain_seconds: NonNegativeCount | None = None

@@ -45,6 +45,9 @@ ANNOTATION_INTENT = f"{GROUP}/intent"
 ANNOTATION_ENGINE_IMAGE = f"{GROUP}/engine-image"
 """On a RayService: the engine image that the model keeps until its own spec changes."""
 
+ANNOTATION_CODE = f"{GROUP}/code"
+"""On the head's pod, with ``upgrade.type: NewCluster``: a digest of what replicas are replaced for."""
+
 MAX_NAME_LENGTH = 47
 """Longest name of an LLMModel: KubeRay derives a RayCluster name of at most 53 characters from it."""
 

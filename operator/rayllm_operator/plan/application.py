@@ -19,6 +19,7 @@ from rayllm_operator.plan.model_plan import Application
 from rayllm_operator.plan.model_source import mirror_contract, model_loading
 from rayllm_operator.plan.placement import placement_group, serve_actor_options
 from rayllm_operator.plan.request_limits import request_limits
+from rayllm_operator.plan.upgrades import max_surge, surge_percent
 
 ENGINE_CONTRACT_VERSION = 1
 """Version of ``experimental_configs.rayllm``; docs/engine-contract.md."""
@@ -32,6 +33,9 @@ BATCHING = "stream_batching_interval_ms"
 
 SHUTDOWN_TIMEOUT = "graceful_shutdown_timeout_s"
 """How long a replica that ends may take for the requests that it has."""
+
+MAX_SURGE = "max_surge_percent"
+"""How many replicas beyond their number may start before old ones of other code stop."""
 
 ON_THE_HEAD = {"ray_actor_options": {"num_cpus": 0, "resources": {"node:__internal_head__": 0.001}}}
 """Serve options of an ingress that answers while the model sleeps and takes no worker's CPU.
@@ -115,4 +119,9 @@ def _deployment(spec: LLMModelSpec, engine_arguments: Mapping[str, Any], path: D
         **limits,
         # Ray's 20 s are less than many an answer takes.
         SHUTDOWN_TIMEOUT: float(drain_seconds(spec.cluster_config)),
+        **({MAX_SURGE: percent} if (percent := _surge_percent(spec)) else {}),
     }
+
+
+def _surge_percent(spec: LLMModelSpec) -> int:
+    return surge_percent(max_surge(spec.cluster_config), replica_bounds(spec).highest)

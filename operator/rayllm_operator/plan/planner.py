@@ -24,6 +24,7 @@ from rayllm_operator.plan.pools import PoolSelection, select_pools
 from rayllm_operator.plan.quantities import canonical_quantity
 from rayllm_operator.plan.replica_checks import check_replicas
 from rayllm_operator.plan.semantics import check_semantics
+from rayllm_operator.plan.upgrades import max_surge
 from rayllm_operator.plan.worker_groups import group_order, retired_groups, worker_groups
 
 _HEAD_CPU_RESOURCES = "2"
@@ -71,7 +72,7 @@ def _check(spec: LLMModelSpec, engine: SupportedEngine) -> list[Finding]:
 
 def _plan(request: PlanRequest, engine: SupportedEngine, selection: PoolSelection) -> ModelPlan:
     spec, bounds = request.spec, replica_bounds(request.spec)
-    groups = worker_groups(selection.chosen, bounds, request.gave_way)
+    groups = worker_groups(selection.chosen, bounds, request.gave_way, max_surge(spec.cluster_config))
     return ModelPlan(
         name=request.name,
         namespace=request.namespace,

@@ -6,6 +6,7 @@ from rayllm_operator.api.findings import Finding, Severity
 from rayllm_operator.api.llm_model import LLMModelSpec
 from rayllm_operator.plan.autoscaling import replica_bounds
 from rayllm_operator.plan.pool_turns import ChosenPool, waiting_pools
+from rayllm_operator.plan.upgrades import max_surge
 
 _AUTOSCALING = ("deployment_config", "autoscaling_config")
 
@@ -23,13 +24,25 @@ def check_replicas(spec: LLMModelSpec, chosen: Sequence[ChosenPool]) -> list[Fin
     }
     key, wanted = _wanted(spec, sum(most.values()))
     if wanted <= sum(most.values()):
-        return []
+        return _surge(spec, sum(most.values()))
     nodes = {choice.pool.name: choice.pool.spec.max_nodes for choice in chosen}
     holds = ", ".join(f"{name} {number} on {_nodes(nodes[name])}" for name, number in most.items())
     message = (
         f"is {wanted}, but the pools hold at most {sum(most.values())} ({holds}); lower it, or raise maxNodes"
     )
     return [Finding(key, message, Severity.WARNING)]
+
+
+def _surge(spec: LLMModelSpec, most: int) -> list[Finding]:
+    """Warn of extra replicas that no pool has room for: a change would wait for them for ever."""
+    surge, highest = max_surge(spec.cluster_config), replica_bounds(spec).highest
+    if highest + surge <= most:
+        return []
+    message = (
+        f"is {surge} beside up to {highest} replicas, but the pools hold at most {most}: while all of them "
+        "run, a change waits until one is free; lower it, or raise maxNodes"
+    )
+    return [Finding(("cluster_config", "upgrade", "maxSurge"), message, Severity.WARNING)]
 
 
 def _wanted(spec: LLMModelSpec, most: int) -> tuple[tuple[str, ...], int]:

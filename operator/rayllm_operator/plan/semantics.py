@@ -50,8 +50,7 @@ def _not_yet(spec: LLMModelSpec) -> list[Finding]:
     """Name the keys that are accepted and not carried out by this version."""
     upgrade = spec.cluster_config.upgrade if spec.cluster_config is not None else None
     given = {
-        ("cluster_config", "upgrade", "type"): upgrade and upgrade.type not in (None, "NewCluster"),
-        ("cluster_config", "upgrade", "maxSurge"): upgrade and upgrade.max_surge,
+        ("cluster_config", "upgrade", "type"): upgrade and upgrade.type == "Recreate",
         ("cluster_config", "upgrade", "readyTimeoutSeconds"): upgrade and upgrade.ready_timeout_seconds,
     }
     message = "is not carried out by this version of the operator"

@@ -1,7 +1,7 @@
 """One worker group for each chosen pool, in an order that never changes for a running cluster."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rayllm_operator.api.gpu_node_pool import DEFAULT_GPU_RESOURCE
 from rayllm_operator.plan.autoscaling import ReplicaBounds
@@ -27,14 +27,15 @@ class PodBounds:
 
 
 def worker_groups(
-    chosen: Sequence[ChosenPool], bounds: ReplicaBounds, gave_way: Mapping[str, int]
+    chosen: Sequence[ChosenPool], bounds: ReplicaBounds, gave_way: Mapping[str, int], surge: int = 0
 ) -> tuple[WorkerGroup, ...]:
     """Return the groups, ordered by the age of their pools.
 
     KubeRay builds a new cluster when groups are inserted or reordered but not when one is appended, so
-    a younger pool must come last whatever its priority.
+    a younger pool must come last whatever its priority. ``surge`` replicas more find room while a change is
+    rolled out.
     """
-    pods = pod_bounds(chosen, bounds, gave_way)
+    pods = pod_bounds(chosen, replace(bounds, highest=bounds.highest + surge), gave_way)
     by_age = sorted(chosen, key=lambda choice: (choice.pool.age, choice.pool.name))
     return tuple(_group(choice, pods[choice.pool.name]) for choice in by_age)
 

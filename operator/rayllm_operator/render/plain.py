@@ -12,7 +12,7 @@ from rayllm_operator.api import meta
 from rayllm_operator.api.llm_model import LLMModelSpec
 from rayllm_operator.api.registry import EngineConfig
 from rayllm_operator.plan import Intent, ModelPlan
-from rayllm_operator.plan.application import ON_THE_HEAD, SHUTDOWN_TIMEOUT
+from rayllm_operator.plan.application import MAX_SURGE, ON_THE_HEAD, SHUTDOWN_TIMEOUT
 from rayllm_operator.plan.generation_defaults import request_defaults
 from rayllm_operator.plan.sync_arguments import NO_SIGN_REQUEST
 from rayllm_operator.render.eviction import without_drain
@@ -103,7 +103,8 @@ def _engine_kwargs(arguments: Manifest, spec: LLMModelSpec) -> Manifest:
 
 def _deployment(plan: ModelPlan) -> Manifest:
     (deployment,) = plan.application.deployments
-    return _without(_without(deployment, "name"), SHUTDOWN_TIMEOUT)
+    ours = ("name", SHUTDOWN_TIMEOUT, MAX_SURGE)
+    return {name: value for name, value in deployment.items() if name not in ours}
 
 
 def _without(values: Mapping[str, Any], name: str) -> Manifest:

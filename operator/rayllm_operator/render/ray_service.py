@@ -5,11 +5,15 @@ without them would look like a change. The order of worker groups is the plan's,
 a running cluster, because KubeRay builds a new cluster for almost any other difference.
 """
 
+import hashlib
+import json
+
 from rayllm_operator.api import meta
 from rayllm_operator.plan import Intent, ModelPlan
 from rayllm_operator.plan.draining import drain_seconds
 from rayllm_operator.plan.model_plan import WorkerGroup
 from rayllm_operator.plan.quantities import canonical_quantity
+from rayllm_operator.plan.upgrades import replaces_cluster
 from rayllm_operator.render.manifests import RENDER_REVISION, Manifest, metadata
 from rayllm_operator.render.pods import CONTAINER_SECURITY, head_template, worker_template
 from rayllm_operator.render.serve_config import serve_config
@@ -24,20 +28,26 @@ def render_ray_service(plan: ModelPlan) -> Manifest | None:
         meta.ANNOTATION_ENGINE_IMAGE: plan.engine.image,
         meta.ANNOTATION_RENDER_REVISION: RENDER_REVISION,
     }
+    config = serve_config(plan)
     return {
         "apiVersion": "ray.io/v1",
         "kind": "RayService",
         "metadata": metadata(plan, annotations=annotations),
         "spec": {
-            "serveConfigV2": to_yaml(serve_config(plan)),
+            "serveConfigV2": to_yaml(config),
             "upgradeStrategy": {"type": "NewCluster"},
             "rayClusterDeletionDelaySeconds": drain_seconds(plan.cluster),
-            "rayClusterConfig": _ray_cluster(plan),
+            "rayClusterConfig": _ray_cluster(plan, config),
         },
     }
 
 
-def _ray_cluster(plan: ModelPlan) -> Manifest:
+def _ray_cluster(plan: ModelPlan, config: Manifest) -> Manifest:
+    head_pod = head_template(plan)
+    if replaces_cluster(plan.cluster):
+        # Part of what KubeRay compares: another model is another cluster.
+        annotations = head_pod["metadata"].setdefault("annotations", {})
+        annotations[meta.ANNOTATION_CODE] = code_digest(config)
     cluster: Manifest = {
         "rayVersion": plan.engine.ray,
         "enableInTreeAutoscaling": True,
@@ -45,7 +55,7 @@ def _ray_cluster(plan: ModelPlan) -> Manifest:
         "headGroupSpec": {
             "rayStartParams": {},
             "resources": dict(plan.head.ray_resources),
-            "template": head_template(plan),
+            "template": head_pod,
         },
         "workerGroupSpecs": _worker_groups(plan),
     }
@@ -53,6 +63,15 @@ def _ray_cluster(plan: ModelPlan) -> Manifest:
     if head and head.fault_tolerance:
         cluster["gcsFaultToleranceOptions"] = head.fault_tolerance.model_dump()
     return cluster
+
+
+def code_digest(config: Manifest) -> str:
+    """Return a digest of what Serve would replace replicas for: all but the options of deployments."""
+    applications = [
+        {key: value for key, value in application.items() if key != "deployments"}
+        for application in config["applications"]
+    ]
+    return hashlib.sha256(json.dumps(applications, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def _autoscaler(plan: ModelPlan) -> Manifest:

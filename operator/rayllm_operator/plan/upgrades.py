@@ -1,0 +1,31 @@
+"""How a change of a model that serves is rolled out: in place by Serve, or by a second cluster.
+
+Serve replaces replicas of other code one after the other. By itself it stops the old one first; with
+``max_surge_percent`` (Ray 2.60) it starts the new one first, for which the worker groups must have room.
+"""
+
+from rayllm_operator.api.cluster_config import ClusterConfig
+
+_WHOLE = 100
+
+
+def max_surge(cluster: ClusterConfig | None) -> int:
+    """Return ``upgrade.maxSurge``: extra replicas while a change is rolled out in place. Default 0."""
+    upgrade = cluster.upgrade if cluster else None
+    if upgrade is None or replaces_cluster(cluster):
+        return 0
+    return upgrade.max_surge or 0
+
+
+def surge_percent(surge: int, highest: int) -> int:
+    """Return Serve's ``max_surge_percent`` for so many extra replicas.
+
+    Serve rounds up: 1 % is one replica more, of up to a hundred (``_surge_replicas_to_start``).
+    """
+    return min(_WHOLE, max(1, _WHOLE * surge // max(highest, 1))) if surge else 0
+
+
+def replaces_cluster(cluster: ClusterConfig | None) -> bool:
+    """Return whether every restart is to be one of the whole RayCluster, beside the old one."""
+    upgrade = cluster.upgrade if cluster else None
+    return upgrade is not None and upgrade.type == "NewCluster"
