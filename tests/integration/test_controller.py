@@ -318,6 +318,30 @@ def test_an_unchanged_model_costs_no_write_by_an_operator_that_restarts_and_look
     assert versions(user) == before
 
 
+def test_recreate_stops_the_old_version_first_and_the_address_stays(user: Namespace, ray: PlayedRay) -> None:
+    recreate = {"upgrade": {"type": "Recreate"}}
+    user.serve(ray)
+    user.apply_model(cluster_config=recreate)
+    user.until(
+        lambda: user.read("rayservice")["metadata"]["annotations"]["rayllm.dev/model-generation"] == "2",
+        "the wish itself restarts nothing",
+    )
+    old, address = user.read("rayservice")["metadata"]["uid"], user.read("service")
+    user.apply_model(
+        cluster_config=recreate, engine_config={"model_id": f"org/{NAME}", "max_total_tokens": 128}
+    )
+
+    def uid() -> str:
+        return str((user.kubectl.get("rayservice", NAME) or {"metadata": {"uid": old}})["metadata"]["uid"])
+
+    user.until(lambda: uid() != old, "another RayService is there")
+    user.until_reason("Recreating")
+    assert ("Normal", "DeletedRayService") in user.events()
+    service = user.read("service")
+    assert service["metadata"]["uid"] == address["metadata"]["uid"]
+    assert service["spec"]["clusterIP"] == address["spec"]["clusterIP"]
+
+
 def test_an_edit_is_applied_with_all_that_it_takes_away(user: Namespace, ray: PlayedRay) -> None:
     user.serve(ray)
     user.apply_model(cluster_config={"service": {"annotations": {"a": "1", "b": "2"}}})

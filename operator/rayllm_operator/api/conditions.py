@@ -69,6 +69,8 @@ class Reason(StrEnum):
     """Ready=False, Reconciling=True: the application runs, but has yet to answer the operator's request."""
     UPGRADING = "Upgrading"
     """Reconciling=True: a new version starts while the previous one serves."""
+    RECREATING = "Recreating"
+    """Ready=False, Reconciling=True: the old version was stopped to make room for the new one."""
     WAITING_FOR_TURN = "WaitingForTurn"
     """Reconciling=True: a changed pool or engine image restarts the model after others that restart now.
     The message names them."""

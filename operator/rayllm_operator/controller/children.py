@@ -13,11 +13,13 @@ from rayllm_operator.controller.changes import differences
 from rayllm_operator.controller.decision import Action, Apply, Create, Delete, Ensure, Patch
 from rayllm_operator.controller.observed import Observed, is_being_deleted, is_ours, was_ours
 from rayllm_operator.controller.records import recorded, recorded_restart, running_version
+from rayllm_operator.controller.restarts import restarts
 from rayllm_operator.controller.serving import active_cluster
 from rayllm_operator.controller.worker_bounds import carry_bounds
 from rayllm_operator.kube.kinds import CLAIM, DISRUPTION_BUDGET, RAY_SERVICE, SERVICE, Kind
 from rayllm_operator.kube.port import Manifest, Object
 from rayllm_operator.plan import Intent, ModelPlan
+from rayllm_operator.plan.upgrades import frees_first
 from rayllm_operator.render import (
     RENDER_REVISION,
     render_cache_claims,
@@ -86,7 +88,13 @@ def _ray_service_actions(observed: Observed, plan: ModelPlan) -> Iterator[Action
         ANNOTATION_GENERATION: str(observed.generation),
         **({ANNOTATION_RESTARTED_AT: plan.restarted_at} if plan.restarted_at else {}),
     }
-    yield from _written(RAY_SERVICE, recorded(manifest, observed.model, annotations), live)
+    intent = recorded(manifest, observed.model, annotations)
+    for action in _written(RAY_SERVICE, intent, live):
+        if isinstance(action, Apply) and frees_first(plan.cluster) and restarts(intent, action.live):
+            why = "upgrade.type is Recreate, and the change restarts it"
+            yield Delete(RAY_SERVICE, action.live, why, instead=intent)
+        else:
+            yield action
 
 
 def _service_actions(observed: Observed, plan: ModelPlan) -> Iterator[Action]:

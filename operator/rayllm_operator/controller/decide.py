@@ -7,7 +7,7 @@ a table in the tests, and a decision can be printed to explain itself.
 from dataclasses import replace
 from datetime import datetime
 
-from rayllm_operator.api.conditions import Reason
+from rayllm_operator.api.conditions import ConditionType, Reason
 from rayllm_operator.api.configuration import OperatorConfiguration
 from rayllm_operator.controller.acceptance import Acceptance, judge
 from rayllm_operator.controller.children import child_actions
@@ -39,7 +39,8 @@ def decide(observed: Observed, configuration: OperatorConfiguration, now: dateti
     situation = Situation(observed, acceptance, now)
     actions, ahead = hold_back(child_actions(observed, acceptance), observed, acceptance.plan)
     situation = replace(situation, actions=actions)
-    verdict = _with_turn(_with_waiting_pods(readiness(situation), situation), ahead)
+    verdict = _while_recreated(_with_waiting_pods(readiness(situation), situation), observed)
+    verdict = _with_turn(verdict, ahead)
     status = render_status(situation, verdict)
     return Decision(
         actions=tuple(situation.actions),
@@ -69,6 +70,14 @@ def _with_waiting_pods(verdict: Verdict, situation: Situation) -> Verdict:
         return verdict
     beside = (verdict.work[0], f"{verdict.work[1]} {cause}") if verdict.work else None
     return replace(verdict, message=f"{verdict.message} {cause}", work=beside)
+
+
+def _while_recreated(verdict: Verdict, observed: Observed) -> Verdict:
+    """Remember that an old version was stopped for the one that starts: until that serves it has a turn."""
+    was_recreated = observed.condition(ConditionType.RECONCILING).get("reason") == Reason.RECREATING
+    if not was_recreated or verdict.reason not in _WAITS_FOR_PODS | {Reason.PROVING}:
+        return verdict
+    return replace(verdict, reason=Reason.RECREATING, work=(Reason.RECREATING, verdict.message))
 
 
 def _with_turn(verdict: Verdict, ahead: str) -> Verdict:

@@ -53,6 +53,8 @@ class Delete:
     live: Object
     because: str
     """Why, for the event and the log."""
+    instead: Manifest | None = None
+    """What is created once it is gone; None: nothing."""
 
 
 Action = Create | Ensure | Apply | Patch | Delete

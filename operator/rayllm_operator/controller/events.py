@@ -27,6 +27,7 @@ _CALM = frozenset(
         Reason.APPLICATION_STARTING,
         Reason.PROVING,
         Reason.UPGRADING,
+        Reason.RECREATING,
         Reason.WAITING_FOR_TURN,
     }
 )

@@ -128,7 +128,8 @@ def with_rolling(cache: Cache, observed: Observed) -> Observed:
     """Return the same, with the other models that restart now; looked up only for who needs a turn."""
     own = key_of(LLM_MODEL, observed.model)
     others = (other for other in cache.all(RAY_SERVICE) if key_of(LLM_MODEL, other) != own)
-    return replace(observed, rolling=rolling_models(others))
+    models = (model for model in cache.all(LLM_MODEL) if key_of(LLM_MODEL, model) != own)
+    return replace(observed, rolling=rolling_models(others, models))
 
 
 def namespace_labels(cache: Cache, namespace: str) -> dict[str, str]:

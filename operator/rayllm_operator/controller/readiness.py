@@ -2,7 +2,7 @@
 
 .. code-block:: text
 
-    paused ─ no KubeRay ─ not there ─ stopped ─ being written ─ refused by KubeRay ─ not yet seen
+    paused ─ no KubeRay ─ recreated ─ not there ─ stopped ─ being written ─ refused by KubeRay ─ not yet seen
                                                                                        │
             upgrade: active and pending cluster ─ first start: pending only ─ active only
                                                                                        │
@@ -64,6 +64,13 @@ def _without_kuberay(situation: Situation) -> Verdict | None:
         return None
     message = "The cluster has no RayService kind: install KubeRay."
     return at_work(situation, Reason.KUBERAY_MISSING, message, requeue_after_seconds=30)
+
+
+def _recreated(situation: Situation) -> Verdict | None:
+    if not situation.is_stopped_for_another:
+        return None
+    message = "The old version is being stopped to make room for the new one."
+    return at_work(situation, Reason.RECREATING, message)
 
 
 def _not_there(situation: Situation) -> Verdict | None:
@@ -137,6 +144,7 @@ def _first_start(situation: Situation) -> Verdict | None:
 _CHAIN: tuple[Answer, ...] = (
     _paused,
     _without_kuberay,
+    _recreated,
     _not_there,
     _stopped,
     _being_written,

@@ -10,7 +10,7 @@ from rayllm_operator.api.conditions import ConditionType, Reason
 from rayllm_operator.api.meta import ANNOTATION_PAUSED
 from rayllm_operator.controller.acceptance import Acceptance
 from rayllm_operator.controller.causes.pods import scheduled_at, waits_for_its_containers
-from rayllm_operator.controller.decision import Action, Apply, Create
+from rayllm_operator.controller.decision import Action, Apply, Create, Delete
 from rayllm_operator.controller.observed import Observed, is_being_deleted, is_ours, was_ours
 from rayllm_operator.controller.records import recorded_generation
 from rayllm_operator.controller.serving import (
@@ -72,6 +72,11 @@ class Situation:
         return any(
             isinstance(action, (Create, Apply)) and action.kind == RAY_SERVICE for action in self.actions
         )
+
+    @property
+    def is_stopped_for_another(self) -> bool:
+        """Whether this pass stops the RayService because the next version has no room beside it."""
+        return any(isinstance(action, Delete) and action.instead is not None for action in self.actions)
 
     @property
     def kuberay_refusal(self) -> str:

@@ -5,15 +5,14 @@ changed pool or, with ``upgrade.engine: Auto``, from a new engine image, takes a
 at most ``maxConcurrentRolls`` restart at once, because each needs room for a second replica meanwhile.
 """
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
 
 from rayllm_operator.api.conditions import Reason
-from rayllm_operator.controller.changes import differences
-from rayllm_operator.controller.decision import Action, Apply
+from rayllm_operator.controller.decision import Action, Apply, Delete
 from rayllm_operator.controller.observed import Observed
+from rayllm_operator.controller.pools import chosen_pools
 from rayllm_operator.controller.records import recorded_generation, recorded_restart
+from rayllm_operator.controller.restarts import restarts, worker_groups_of
 from rayllm_operator.controller.serving import active_cluster, is_current, pending_cluster
 from rayllm_operator.kube.kinds import RAY_SERVICE
 from rayllm_operator.kube.port import Manifest, Object
@@ -23,25 +22,31 @@ LOOK_AGAIN_SECONDS = 60.0
 """The end of another model's restart wakes those that wait; what else frees a turn, such as a deletion of its
 pool, is found by looking."""
 
-_GROUPS = "spec.rayClusterConfig.workerGroupSpecs"
-_IN_PLACE = re.compile(
-    rf"metadata\..*|spec\.rayClusterDeletionDelaySeconds"
-    rf"|{re.escape(_GROUPS)}\[[0-9]+\]\.(replicas|minReplicas|maxReplicas)"
-)
-"""Paths of a RayService whose change restarts nothing."""
-
 Rolling = Mapping[str, tuple[str, ...]]
 """Models that restart now, by pool."""
 
 
-def rolling_models(ray_services: Iterable[Object]) -> Rolling:
-    """Return which models restart now: a new version of theirs is on its way while an older one serves."""
+def rolling_models(ray_services: Iterable[Object], models: Iterable[Object] = ()) -> Rolling:
+    """Return which models restart now: a new version of theirs is on its way.
+
+    Parameters
+    ----------
+    ray_services
+        Those where an older version serves meanwhile.
+    models
+        Those whose older version was stopped first, as their statuses say.
+    """
     found: dict[str, tuple[str, ...]] = {}
+    for model in models:
+        if is_recreated(model):
+            metadata = model["metadata"]
+            for pool in chosen_pools(model):
+                found[pool] = (*found.get(pool, ()), f"{metadata['namespace']}/{metadata['name']}")
     for ray_service in ray_services:
         if not is_rolling(ray_service):
             continue
         metadata = ray_service["metadata"]
-        for group in _groups(ray_service):
+        for group in worker_groups_of(ray_service):
             pool = group["groupName"]
             found[pool] = (*found.get(pool, ()), f"{metadata['namespace']}/{metadata['name']}")
     return found
@@ -60,35 +65,38 @@ def hold_back(
 
 def takes_turn(action: Action, observed: Observed) -> bool:
     """Return whether a write restarts a model for a reason that is not its own."""
-    if not isinstance(action, Apply) or action.kind != RAY_SERVICE or is_rolling(action.live):
+    intent = _intent(action)
+    if intent is None or not isinstance(action, (Apply, Delete)) or is_rolling(action.live):
         return False
     is_own = recorded_generation(action.live) != observed.generation or recorded_restart(
         action.live
-    ) != recorded_restart(action.manifest)
-    return not is_own and restarts(action.manifest, action.live)
+    ) != recorded_restart(intent)
+    return not is_own and restarts(intent, action.live)
 
 
-def restarts(manifest: Manifest, live: Manifest) -> bool:
-    """Return whether a RayService that is written restarts what runs.
-
-    Bounds of worker groups do not, nor do groups that are appended. Where nothing differs that is rendered,
-    something is rendered no more, which does.
-    """
-    paths = [path for path in differences(manifest, live) if not path.startswith("metadata.")]
-    if _GROUPS in paths:
-        wanted, running = _groups(manifest), _groups(live)
-        if len(wanted) < len(running):
-            return True
-        paths = [path for path in paths if path != _GROUPS]
-        paths += differences(wanted[: len(running)], running, _GROUPS)
-        return any(not _IN_PLACE.fullmatch(path) for path in paths)
-    return not paths or any(not _IN_PLACE.fullmatch(path) for path in paths)
+def _intent(action: Action) -> Manifest | None:
+    """Return the RayService that an action puts in the place of the live one; None where there is none."""
+    if action.kind != RAY_SERVICE:
+        return None
+    match action:
+        case Apply(manifest=manifest):
+            return manifest
+        case Delete(instead=instead):
+            return instead
+        case _:
+            return None
 
 
 def waits_for_turn(model: Object) -> bool:
     """Return whether a model's status says that it waits for its turn."""
     conditions = (model.get("status") or {}).get("conditions") or []
     return any(condition["reason"] == Reason.WAITING_FOR_TURN for condition in conditions)
+
+
+def is_recreated(model: Object) -> bool:
+    """Return whether a model's old version was stopped, and its new one has yet to serve."""
+    conditions = (model.get("status") or {}).get("conditions") or []
+    return any(condition["reason"] == Reason.RECREATING for condition in conditions)
 
 
 def _turn_holders(action: Action, observed: Observed, plan: ModelPlan) -> tuple[str, ...]:
@@ -104,9 +112,3 @@ def is_rolling(ray_service: Manifest) -> bool:
     if not active_cluster(ray_service).name:
         return False
     return bool(pending_cluster(ray_service).name) or not is_current(ray_service)
-
-
-def _groups(ray_service: Manifest) -> list[dict[str, Any]]:
-    cluster = ray_service["spec"].get("rayClusterConfig") or {}
-    groups: list[dict[str, Any]] = cluster.get("workerGroupSpecs") or []
-    return groups

@@ -50,7 +50,6 @@ def _not_yet(spec: LLMModelSpec) -> list[Finding]:
     """Name the keys that are accepted and not carried out by this version."""
     upgrade = spec.cluster_config.upgrade if spec.cluster_config is not None else None
     given = {
-        ("cluster_config", "upgrade", "type"): upgrade and upgrade.type == "Recreate",
         ("cluster_config", "upgrade", "readyTimeoutSeconds"): upgrade and upgrade.ready_timeout_seconds,
     }
     message = "is not carried out by this version of the operator"

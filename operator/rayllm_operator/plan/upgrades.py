@@ -9,10 +9,16 @@ from rayllm_operator.api.cluster_config import ClusterConfig
 _WHOLE = 100
 
 
+def frees_first(cluster: ClusterConfig | None) -> bool:
+    """Return whether the old version goes before the new one comes, because both have no room."""
+    upgrade = cluster.upgrade if cluster else None
+    return upgrade is not None and upgrade.type == "Recreate"
+
+
 def max_surge(cluster: ClusterConfig | None) -> int:
     """Return ``upgrade.maxSurge``: extra replicas while a change is rolled out in place. Default 0."""
     upgrade = cluster.upgrade if cluster else None
-    if upgrade is None or replaces_cluster(cluster):
+    if upgrade is None or replaces_cluster(cluster) or frees_first(cluster):
         return 0
     return upgrade.max_surge or 0
 

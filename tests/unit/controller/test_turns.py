@@ -9,7 +9,8 @@ from rayllm_operator.controller.cache import Cache
 from rayllm_operator.controller.decision import Apply, Decision
 from rayllm_operator.controller.keys import Key
 from rayllm_operator.controller.queue import KeyedQueue
-from rayllm_operator.controller.turns import restarts, rolling_models, takes_turn
+from rayllm_operator.controller.restarts import restarts
+from rayllm_operator.controller.turns import rolling_models, takes_turn
 from rayllm_operator.controller.wake import Waker
 from rayllm_operator.kube.kinds import LLM_MODEL, RAY_SERVICE
 from tests.unit.controller.test_wake import woken
