@@ -7,12 +7,13 @@ from rayllm_operator.api.meta import (
     ANNOTATION_GENERATION,
     ANNOTATION_PAUSED,
     ANNOTATION_RESTARTED_AT,
+    GROUP,
 )
 from rayllm_operator.controller.acceptance import Acceptance
 from rayllm_operator.controller.changes import differences
 from rayllm_operator.controller.decision import Action, Apply, Create, Delete, Ensure, Patch
 from rayllm_operator.controller.observed import Observed, is_being_deleted, is_ours, was_ours
-from rayllm_operator.controller.records import recorded, recorded_restart, running_version
+from rayllm_operator.controller.records import recorded, recorded_intent, recorded_restart, running_version
 from rayllm_operator.controller.restarts import restarts
 from rayllm_operator.controller.serving import active_cluster
 from rayllm_operator.controller.worker_bounds import carry_bounds
@@ -29,6 +30,7 @@ from rayllm_operator.render import (
 )
 
 _MOST_PATHS = 5
+_OWN_ANNOTATIONS = f"metadata.annotations.{GROUP}/"
 
 
 def child_actions(observed: Observed, acceptance: Acceptance) -> tuple[Action, ...]:
@@ -89,12 +91,17 @@ def _ray_service_actions(observed: Observed, plan: ModelPlan) -> Iterator[Action
         **({ANNOTATION_RESTARTED_AT: plan.restarted_at} if plan.restarted_at else {}),
     }
     intent = recorded(manifest, observed.model, annotations)
-    for action in _written(RAY_SERVICE, intent, live):
-        if isinstance(action, Apply) and frees_first(plan.cluster) and restarts(intent, action.live):
-            why = "upgrade.type is Recreate, and the change restarts it"
-            yield Delete(RAY_SERVICE, action.live, why, instead=intent)
-        else:
-            yield action
+    yield from (_replaced(action, plan) for action in _written(RAY_SERVICE, intent, live))
+
+
+def _replaced(action: Action, plan: ModelPlan) -> Action:
+    """Return the deletion that makes room for the new version, where the model wants that, else the action."""
+    if not isinstance(action, Apply) or action.is_foreign or not frees_first(plan.cluster):
+        return action
+    if not restarts(action.manifest, action.live):
+        return action
+    why = "upgrade.type is Recreate, and the change restarts it"
+    return Delete(RAY_SERVICE, action.live, why, instead=action.manifest)
 
 
 def _service_actions(observed: Observed, plan: ModelPlan) -> Iterator[Action]:
@@ -128,9 +135,11 @@ def _written(kind: Kind, manifest: Object, live: Object | None) -> Iterator[Acti
         yield Create(kind, manifest)
         return
     changed = tuple(differences(manifest, live))
+    ours = all(path.startswith(_OWN_ANNOTATIONS) for path in changed)
+    is_foreign = not ours and recorded_intent(live) == recorded_intent(manifest)
     if changed:
         with_uid = {**manifest, "metadata": {**manifest["metadata"], "uid": live["metadata"]["uid"]}}
-        yield Apply(kind, with_uid, live, changed[:_MOST_PATHS])
+        yield Apply(kind, with_uid, live, changed[:_MOST_PATHS], is_foreign)
 
 
 def _is_going(child: Manifest, model: Manifest) -> bool:

@@ -34,6 +34,8 @@ class Apply:
     """The child as it was read."""
     changed: tuple[str, ...] = ()
     """Paths at which it did not say what was rendered."""
+    is_foreign: bool = False
+    """Whether somebody else changed it: what is rendered is what was applied last."""
 
 
 @dataclass(frozen=True)

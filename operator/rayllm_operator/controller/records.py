@@ -33,6 +33,11 @@ def annotations_of(child: Manifest) -> dict[str, Any]:
     return child["metadata"].get("annotations") or {}
 
 
+def recorded_intent(child: Manifest) -> str:
+    """Return the digest of what was applied to an object last; empty where nobody recorded it."""
+    return str(annotations_of(child).get(ANNOTATION_INTENT, ""))
+
+
 def recorded_generation(ray_service: Manifest) -> int:
     """Return the generation of the model that a RayService was rendered from; 0 where nobody recorded it."""
     value = annotations_of(ray_service).get(ANNOTATION_GENERATION, "")

@@ -1,5 +1,7 @@
 """A model's life, step by step: what is written and what is said at each step."""
 
+from copy import deepcopy
+
 from rayllm_operator.api.llm_model import LLMModelStatus
 from rayllm_operator.controller.decision import Apply, Create, Delete, Patch
 from rayllm_operator.controller.observed import Proof, ServeDetails
@@ -323,3 +325,25 @@ def test_a_pool_that_drops_out_stays_as_a_group_of_zero() -> None:
     assert isinstance(action, Apply)
     groups = action.manifest["spec"]["rayClusterConfig"]["workerGroupSpecs"]
     assert (groups[0]["groupName"], groups[0]["maxReplicas"]) == ("cpu", 0)
+
+
+def test_a_foreign_edit_is_put_back_and_reported() -> None:
+    world = a_served_model()
+    live = deepcopy(world.observed.ray_service)
+    assert live is not None
+    live["spec"]["rayClusterConfig"]["rayVersion"] = "1.0.0"
+    live["metadata"]["resourceVersion"] = "77"
+    decision = world.having(ray_service=live).reconcile()
+    (note,) = [note for note in decision.notes if note.reason == "ForeignEdit"]
+    assert (
+        note.message == "Put back what somebody changed in RayService tiny: spec.rayClusterConfig.rayVersion."
+    )
+    assert world.observed.ray_service is not None
+    assert world.observed.ray_service["spec"]["rayClusterConfig"]["rayVersion"] == "2.60.0"
+    assert not [note for note in world.reconcile().notes if note.reason == "ForeignEdit"], "once"
+
+
+def test_an_edit_of_the_model_is_no_foreign_edit() -> None:
+    world = a_served_model()
+    world.having(model=edited(world.observed.model, engine_config__max_total_tokens=512))
+    assert "ForeignEdit" not in {note.reason for note in world.reconcile().notes}
