@@ -95,7 +95,7 @@ def _ray_service_actions(observed: Observed, plan: ModelPlan) -> Iterator[Action
 
 
 def _replaced(action: Action, plan: ModelPlan) -> Action:
-    """Return the deletion that makes room for the new version, where the model wants that, else the action."""
+    """Return the deletion that makes room for the new version, where the model wants it, else the action."""
     if not isinstance(action, Apply) or action.is_foreign or not frees_first(plan.cluster):
         return action
     if not restarts(action.manifest, action.live):
