@@ -138,4 +138,6 @@ def test_a_model_whose_pods_do_not_start_says_why(ward: Ward, case: Case) -> Non
 def record(case: Case, told: dict[str, Any]) -> None:
     """Write down what was seen, for the unit tests."""
     known = yaml.safe_load(RECORDED.read_text()) if RECORDED.exists() else {}
+    # The resolver is that of whichever machine recorded it.
+    told = json.loads(re.sub(r"[0-9.]+:53\b", "10.96.0.10:53", json.dumps(told)))
     RECORDED.write_text(yaml.safe_dump({**known, case.name: told}, width=110))
