@@ -183,7 +183,7 @@ class Upgrade(KubernetesSection):
     one. ``Recreate`` frees the GPUs first. Default InPlace."""
     max_surge: NonNegativeCount | None = None
     """Extra replicas during a change in place: they start before old ones stop. With 0 an old replica stops
-    first, and a model of one replica is away meanwhile. Default 0."""
+    first, and a model of one replica is away meanwhile. Default 1 where the pools hold it, else 0."""
     ready_timeout_seconds: NonNegativeCount | None = None
     """Seconds that a new version may take to serve. Default 3600."""
     drain_seconds: NonNegativeCount | None = None

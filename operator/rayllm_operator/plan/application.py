@@ -19,7 +19,7 @@ from rayllm_operator.plan.model_plan import Application
 from rayllm_operator.plan.model_source import mirror_contract, model_loading
 from rayllm_operator.plan.placement import placement_group, serve_actor_options
 from rayllm_operator.plan.request_limits import request_limits
-from rayllm_operator.plan.upgrades import max_surge, surge_percent
+from rayllm_operator.plan.upgrades import surge_percent
 
 ENGINE_CONTRACT_VERSION = 1
 """Version of ``experimental_configs.rayllm``; docs/engine-contract.md."""
@@ -44,13 +44,18 @@ Ray gives every head this resource, so that asking for a little of it puts an ac
 """
 
 
-def application(spec: LLMModelSpec, engine: SupportedEngine, *, restarted_at: str) -> Application:
-    """Return the application of a model on an engine image."""
+def application(
+    spec: LLMModelSpec, engine: SupportedEngine, *, restarted_at: str, surge: int = 0
+) -> Application:
+    """Return the application of a model on an engine image.
+
+    ``surge`` replicas beyond their number may start before old ones stop.
+    """
     llm_config = _llm_config(spec, engine, restarted_at)
     data_path = choose_data_path(replica_bounds(spec))
     return Application(
         llm_config=llm_config,
-        deployments=(_deployment(spec, llm_config["engine_kwargs"], data_path.path),),
+        deployments=(_deployment(spec, llm_config["engine_kwargs"], data_path.path, surge),),
         data_path=data_path,
     )
 
@@ -110,18 +115,17 @@ def _engine_contract(spec: LLMModelSpec) -> dict[str, Any]:
     return contract
 
 
-def _deployment(spec: LLMModelSpec, engine_arguments: Mapping[str, Any], path: DataPath) -> dict[str, Any]:
+def _deployment(
+    spec: LLMModelSpec, engine_arguments: Mapping[str, Any], path: DataPath, surge: int
+) -> dict[str, Any]:
     limits = request_limits(spec, engine_arguments)
     ongoing, counts_queue = limits["max_ongoing_requests"], path is DataPath.ROUTED
+    percent = surge_percent(surge, replica_bounds(spec).highest)
     return {
         "name": deployment_name(spec.engine_config.model_id),
         "autoscaling_config": autoscaling(spec, ongoing, counts_queue=counts_queue),
         **limits,
         # Ray's 20 s are less than many an answer takes.
         SHUTDOWN_TIMEOUT: float(drain_seconds(spec.cluster_config)),
-        **({MAX_SURGE: percent} if (percent := _surge_percent(spec)) else {}),
+        **({MAX_SURGE: percent} if percent else {}),
     }
-
-
-def _surge_percent(spec: LLMModelSpec) -> int:
-    return surge_percent(max_surge(spec.cluster_config), replica_bounds(spec).highest)

@@ -20,6 +20,7 @@ from rayllm_operator.plan.model_plan import (
 from rayllm_operator.plan.model_source import check_model_source
 from rayllm_operator.plan.placement import CPU
 from rayllm_operator.plan.placement_checks import check_placement
+from rayllm_operator.plan.pool_turns import room_on
 from rayllm_operator.plan.pools import PoolSelection, select_pools
 from rayllm_operator.plan.quantities import canonical_quantity
 from rayllm_operator.plan.replica_checks import check_replicas
@@ -72,14 +73,15 @@ def _check(spec: LLMModelSpec, engine: SupportedEngine) -> list[Finding]:
 
 def _plan(request: PlanRequest, engine: SupportedEngine, selection: PoolSelection) -> ModelPlan:
     spec, bounds = request.spec, replica_bounds(request.spec)
-    groups = worker_groups(selection.chosen, bounds, request.gave_way, max_surge(spec.cluster_config))
+    surge = max_surge(spec.cluster_config, bounds.highest, sum(room_on(selection.chosen).values()))
+    groups = worker_groups(selection.chosen, bounds, request.gave_way, surge)
     return ModelPlan(
         name=request.name,
         namespace=request.namespace,
         intent=intent_of(spec),
         model_id=spec.engine_config.model_id,
         engine=engine,
-        application=application(spec, engine, restarted_at=request.restarted_at),
+        application=application(spec, engine, restarted_at=request.restarted_at, surge=surge),
         head=_head(request),
         worker_groups=groups,
         retired_groups=retired_groups(groups, request.running),

@@ -25,6 +25,16 @@ class ChosenPool:
     """
 
 
+def room_on(chosen: Sequence[ChosenPool]) -> dict[str, int]:
+    """Return how many replicas each pool that may have pods holds, when all its nodes are this model's."""
+    waiting = waiting_pools(chosen, ())
+    return {
+        choice.pool.name: choice.shape.most_replicas(choice.pool.spec.max_nodes)
+        for choice in chosen
+        if choice.pool.name not in waiting
+    }
+
+
 def waiting_pools(chosen: Sequence[ChosenPool], gave_way: Collection[str]) -> dict[str, str]:
     """Return the pools that must have no pods now, each with the reason.
 

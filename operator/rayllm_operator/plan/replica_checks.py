@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from rayllm_operator.api.findings import Finding, Severity
 from rayllm_operator.api.llm_model import LLMModelSpec
 from rayllm_operator.plan.autoscaling import replica_bounds
-from rayllm_operator.plan.pool_turns import ChosenPool, waiting_pools
-from rayllm_operator.plan.upgrades import max_surge
+from rayllm_operator.plan.pool_turns import ChosenPool, room_on
+from rayllm_operator.plan.upgrades import asked_surge
 
 _AUTOSCALING = ("deployment_config", "autoscaling_config")
 
@@ -16,12 +16,7 @@ def check_replicas(spec: LLMModelSpec, chosen: Sequence[ChosenPool]) -> list[Fin
 
     A warning, because what the pools hold is served, and the administrator may raise maxNodes at any time.
     """
-    waiting = waiting_pools(chosen, ())
-    most = {
-        choice.pool.name: choice.shape.most_replicas(choice.pool.spec.max_nodes)
-        for choice in chosen
-        if choice.pool.name not in waiting
-    }
+    most = room_on(chosen)
     key, wanted = _wanted(spec, sum(most.values()))
     if wanted <= sum(most.values()):
         return _surge(spec, sum(most.values()))
@@ -35,7 +30,7 @@ def check_replicas(spec: LLMModelSpec, chosen: Sequence[ChosenPool]) -> list[Fin
 
 def _surge(spec: LLMModelSpec, most: int) -> list[Finding]:
     """Warn of extra replicas that no pool has room for: a change would wait for them for ever."""
-    surge, highest = max_surge(spec.cluster_config), replica_bounds(spec).highest
+    surge, highest = asked_surge(spec.cluster_config) or 0, replica_bounds(spec).highest
     if highest + surge <= most:
         return []
     message = (

@@ -7,6 +7,7 @@ Serve replaces replicas of other code one after the other. By itself it stops th
 from rayllm_operator.api.cluster_config import ClusterConfig
 
 _WHOLE = 100
+_DEFAULT_SURGE = 1
 
 
 def frees_first(cluster: ClusterConfig | None) -> bool:
@@ -15,12 +16,27 @@ def frees_first(cluster: ClusterConfig | None) -> bool:
     return upgrade is not None and upgrade.type == "Recreate"
 
 
-def max_surge(cluster: ClusterConfig | None) -> int:
-    """Return ``upgrade.maxSurge``: extra replicas while a change is rolled out in place. Default 0."""
-    upgrade = cluster.upgrade if cluster else None
-    if upgrade is None or replaces_cluster(cluster) or frees_first(cluster):
+def asked_surge(cluster: ClusterConfig | None) -> int | None:
+    """Return ``upgrade.maxSurge`` as it is written; None where the default counts."""
+    return cluster.upgrade.max_surge if cluster and cluster.upgrade else None
+
+
+def max_surge(cluster: ClusterConfig | None, highest: int, room: int) -> int:
+    """Return how many extra replicas may run while a change is rolled out in place.
+
+    Parameters
+    ----------
+    cluster
+        The model's cluster_config. What ``upgrade.maxSurge`` asks for counts whether there is room or not.
+    highest
+        Most replicas of the model. Where there are none, nothing is replaced.
+    room
+        How many replicas the model's pools hold. The default is one more than ``highest`` where they hold it.
+    """
+    if replaces_cluster(cluster) or frees_first(cluster) or not highest:
         return 0
-    return upgrade.max_surge or 0
+    asked = asked_surge(cluster)
+    return asked if asked is not None else min(_DEFAULT_SURGE, max(0, room - highest))
 
 
 def surge_percent(surge: int, highest: int) -> int:

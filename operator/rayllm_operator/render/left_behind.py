@@ -6,7 +6,7 @@ from rayllm_operator.api.registry import EngineConfig
 from rayllm_operator.plan import Intent, ModelPlan
 from rayllm_operator.plan.generation_defaults import DO_SAMPLE, RENAMED
 from rayllm_operator.plan.sync_arguments import NO_SIGN_REQUEST
-from rayllm_operator.plan.upgrades import max_surge
+from rayllm_operator.plan.upgrades import asked_surge
 from rayllm_operator.render.cache_claims import claim_name, is_claimed
 
 CONTRACT = "rayllm"
@@ -46,7 +46,7 @@ def left_behind(plan: ModelPlan, spec: LLMModelSpec, *, has_pods: bool) -> list[
     if plan.intent is not Intent.SERVE:
         lost.append(((), "is disabled or parked, and these files serve it all the same"))
     lost.append(((), "a replica that ends has Ray's own time for its open requests, not drainSeconds"))
-    if max_surge(spec.cluster_config):
+    if asked_surge(spec.cluster_config):
         message = "Ray stops an old replica before a new one starts, unless you write max_surge_percent"
         lost.append((("cluster_config", "upgrade", "maxSurge"), message))
     lost.append(((), "a replica takes requests before it has generated anything: there is no warm-up"))

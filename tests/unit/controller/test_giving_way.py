@@ -129,11 +129,11 @@ def test_the_next_pool_takes_over_in_the_ray_cluster_that_starts() -> None:
     world = a_starting_model()
     world.having(worker_pods=(a_worker_pod("w", waiting_since=NOW),))
     world.settle()
-    assert world.bounds() == {"cpu": (1, 1), "spare": (0, 1)}
+    assert world.bounds() == {"cpu": (1, 2), "spare": (0, 2)}
     world.later(PENDING).reconcile()
     world.kuberay_says(kuberay_status(pending="tiny-aaaaa"))
     world.settle()
-    assert world.bounds() == {"cpu": (0, 0), "spare": (1, 1)}
+    assert world.bounds() == {"cpu": (0, 0), "spare": (1, 2)}
     assert world.entry("cpu")["reason"] == (
         "gave way at 2026-11-23T12:10:00Z: its pods found no node; it is tried again at 2026-11-23T12:40:00Z"
     )
@@ -147,7 +147,7 @@ def test_a_pool_that_gives_way_keeps_the_pods_that_it_has() -> None:
     world.having(worker_pods=pods).later(PENDING).reconcile()
     world.kuberay_says(kuberay_status(pending="tiny-aaaaa"))
     world.settle()
-    assert world.bounds() == {"cpu": (1, 1), "spare": (1, 4)}
+    assert world.bounds() == {"cpu": (1, 1), "spare": (1, 5)}
 
 
 def test_a_second_try_opens_the_pool_and_leaves_what_always_runs_where_it_runs() -> None:
@@ -161,7 +161,7 @@ def test_a_second_try_opens_the_pool_and_leaves_what_always_runs_where_it_runs()
     world.kuberay_says(kuberay_status("tiny-aaaaa", application="RUNNING"))
     world.having(serve=ONE_REPLICA, proof=ANSWERED)
     decision = world.settle()
-    assert world.bounds() == {"cpu": (0, 1), "spare": (1, 1)}
+    assert world.bounds() == {"cpu": (0, 2), "spare": (1, 2)}
     assert world.observed.status["reason"] == "Serving"
     assert not decision.wants_ray_cluster
 
@@ -185,7 +185,7 @@ def test_a_model_with_one_pool_waits_for_it() -> None:
     world.settle()
     decision = world.later(10 * PENDING).settle()
     assert decision.actions == ()
-    assert world.bounds() == {"cpu": (1, 1)}
+    assert world.bounds() == {"cpu": (1, 2)}
 
 
 def test_a_new_version_that_finds_no_node_moves_on_without_touching_the_one_that_serves() -> None:
@@ -202,8 +202,8 @@ def test_a_new_version_that_finds_no_node_moves_on_without_touching_the_one_that
         world.kuberay_says(kuberay_status("tiny-aaaaa", "tiny-bbbbb", application="DEPLOYING"))
         world.settle()
         world.later(PENDING).reconcile()
-    assert world.bounds("tiny-aaaaa") == {"cpu": (1, 1), "spare": (0, 1)}
-    assert world.bounds("tiny-bbbbb") == {"cpu": (0, 0), "spare": (1, 1)}
+    assert world.bounds("tiny-aaaaa") == {"cpu": (1, 2), "spare": (0, 2)}
+    assert world.bounds("tiny-bbbbb") == {"cpu": (0, 0), "spare": (1, 2)}
     assert world.entry("cpu")["workers"] == 1
 
 
@@ -217,14 +217,14 @@ def test_a_deleted_pool_keeps_the_pods_that_serve_and_says_so() -> None:
     world.kuberay_says(kuberay_status("tiny-aaaaa", application="RUNNING"))
     world.having(serve=ONE_REPLICA, proof=ANSWERED)
     world.settle()
-    assert world.bounds() == {"cpu": (0, 1), "spare": (1, 1)}
+    assert world.bounds() == {"cpu": (0, 1), "spare": (1, 2)}
     gone = world.entry("cpu")
     assert (gone["chosen"], gone["workers"]) == (False, 1)
     assert gone["reason"].startswith("the GPUNodePool was deleted")
     assert world.observed.status["ready"] == "True"
     world.having(worker_pods=())
     world.settle()
-    assert world.bounds() == {"cpu": (0, 0), "spare": (1, 1)}
+    assert world.bounds() == {"cpu": (0, 0), "spare": (1, 2)}
 
 
 def test_the_cost_counts_the_share_of_a_node() -> None:

@@ -302,7 +302,7 @@ def test_bounds_of_worker_groups_go_to_the_running_cluster_as_a_tested_patch() -
     assert [step["op"] for step in action.operations] == ["test", "test", "add", "add"]
     assert action.operations[0]["path"] == "/metadata/resourceVersion"
     assert action.operations[1]["path"] == "/spec/workerGroupSpecs/0/groupName"
-    assert world.bounds() == {"cpu": (2, 3)}
+    assert world.bounds() == {"cpu": (2, 4)}, "a change has room for one replica more"
     assert world.settle().actions == ()
 
 

@@ -55,9 +55,20 @@ def test_extra_replicas_have_room_in_the_worker_groups_and_serve_is_told() -> No
     assert model.max_replicas == 2, "autoscaling knows nothing of them"
 
 
-def test_without_the_wish_nothing_is_written() -> None:
+def test_one_extra_replica_is_the_default_where_the_pools_hold_it() -> None:
     model = planned(2)
-    assert [group.max_replicas for group in model.worker_groups] == [2]
+    assert [group.max_replicas for group in model.worker_groups] == [3]
+    assert model.application.deployments[0]["max_surge_percent"] == 50
+
+
+@pytest.mark.parametrize(
+    ("replicas", "upgrade"),
+    [(4, None), (2, {"maxSurge": 0}), (2, {"type": "Recreate"}), (2, {"type": "NewCluster"})],
+    ids=["no room", "not wished", "the old goes first", "a second cluster"],
+)
+def test_else_none_comes_before_an_old_one_goes(replicas: int, upgrade: dict[str, Any] | None) -> None:
+    model = planned(replicas, upgrade)
+    assert [group.max_replicas for group in model.worker_groups] == [replicas]
     assert "max_surge_percent" not in model.application.deployments[0]
 
 

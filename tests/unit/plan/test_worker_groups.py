@@ -14,7 +14,7 @@ def gpu_pool(name: str, priority: int, **spec: Any) -> Pool:
 
 
 def asks(lowest: int, highest: int, **scaling: Any) -> dict[str, Any]:
-    """Return a model that asks for ``gpu``."""
+    """Return a model that asks for ``gpu``; a change has room for one replica more than the highest."""
     return {
         "scaling_config": {"num_workers": 1, "resources_per_worker": {"gpu": 0.01}, **scaling},
         "deployment_config": {"autoscaling_config": {"min_replicas": lowest, "max_replicas": highest}},
@@ -28,7 +28,7 @@ TWO_PODS = {"num_workers": 8}
 
 
 def test_what_always_runs_starts_on_the_first_pool() -> None:
-    assert pods(plan(RESERVED, SPOT, **asks(2, 4))) == {"spot": (2, 4), "reserved": (0, 4)}
+    assert pods(plan(RESERVED, SPOT, **asks(2, 4))) == {"spot": (2, 5), "reserved": (0, 5)}
 
 
 def test_what_the_first_pool_cannot_hold_starts_on_the_next() -> None:
@@ -42,20 +42,20 @@ def test_what_the_first_pool_cannot_hold_starts_on_the_next() -> None:
 
 
 def test_nodes_that_are_always_there_are_not_pods_of_every_model() -> None:
-    assert pods(plan(gpu_pool("spot", 9, minNodes=2), **asks(0, 3))) == {"spot": (0, 3)}
+    assert pods(plan(gpu_pool("spot", 9, minNodes=2), **asks(0, 3))) == {"spot": (0, 4)}
 
 
 def test_a_pool_that_gave_way_keeps_what_runs_and_the_next_takes_over_the_rest() -> None:
     result = plan(SPOT, RESERVED, **asks(3, 6), gave_way={"spot": 1})
 
-    assert pods(result) == {"spot": (1, 1), "reserved": (2, 6)}
+    assert pods(result) == {"spot": (1, 1), "reserved": (2, 7)}
     assert reasons(result)["spot"] == "its pods stayed Pending for too long; it is tried again later"
 
 
 def test_a_pool_that_gave_way_without_pods_is_a_group_at_zero() -> None:
     result = plan(SPOT, RESERVED, **asks(3, 6), gave_way={"spot": 0})
 
-    assert pods(result) == {"spot": (0, 0), "reserved": (3, 6)}
+    assert pods(result) == {"spot": (0, 0), "reserved": (3, 7)}
     assert list(pods(result)) == list(pods(plan(SPOT, RESERVED, **asks(3, 6)))), (
         "the groups' order is as before"
     )
@@ -63,8 +63,8 @@ def test_a_pool_that_gave_way_without_pods_is_a_group_at_zero() -> None:
 
 def test_a_pool_that_gave_way_keeps_no_more_than_it_might_have() -> None:
     assert pods(plan(SPOT, RESERVED, **asks(1, 2), gave_way={"spot": 5})) == {
-        "spot": (1, 2),
-        "reserved": (0, 2),
+        "spot": (1, 3),
+        "reserved": (0, 3),
     }
 
 
