@@ -99,6 +99,7 @@ generate: setup ## Write crds/, docs/cli.md and the tables of other pages of doc
 	$(BIN)/python -m tests.harness.registry_page
 	PYTHONPATH=engine_image $(BIN)/python -m tests.harness.metrics_page
 	$(BIN)/python -m tests.harness.reasons_page
+	$(BIN)/python -m tests.harness.changes_page
 
 engine-table: setup engine ## Write the table of the engine arguments of the engine environment's vLLM
 	"$$(tests/harness/engine_env)" -m rayllm_engine.arguments operator/rayllm_operator/plan/engine_tables

@@ -321,12 +321,13 @@ def test_an_unchanged_model_costs_no_write_by_an_operator_that_restarts_and_look
 def test_recreate_stops_the_old_version_first_and_the_address_stays(user: Namespace, ray: PlayedRay) -> None:
     recreate = {"upgrade": {"type": "Recreate"}}
     user.serve(ray)
+    old, address = user.read("rayservice")["metadata"]["uid"], user.read("service")
     user.apply_model(cluster_config=recreate)
     user.until(
         lambda: user.read("rayservice")["metadata"]["annotations"]["rayllm.dev/model-generation"] == "2",
         "the wish itself restarts nothing",
     )
-    old, address = user.read("rayservice")["metadata"]["uid"], user.read("service")
+    assert user.read("rayservice")["metadata"]["uid"] == old
     user.apply_model(
         cluster_config=recreate, engine_config={"model_id": f"org/{NAME}", "max_total_tokens": 128}
     )

@@ -45,6 +45,9 @@ ANNOTATION_INTENT = f"{GROUP}/intent"
 ANNOTATION_ENGINE_IMAGE = f"{GROUP}/engine-image"
 """On a RayService: the engine image that the model keeps until its own spec changes."""
 
+ANNOTATION_CLUSTER = f"{GROUP}/cluster"
+"""On a RayService: digests of what KubeRay would build a new Ray cluster for, as JSON."""
+
 ANNOTATION_CODE = f"{GROUP}/code"
 """On the head's pod, with ``upgrade.type: NewCluster``: a digest of what replicas are replaced for."""
 

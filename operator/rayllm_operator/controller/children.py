@@ -14,7 +14,6 @@ from rayllm_operator.controller.changes import differences
 from rayllm_operator.controller.decision import Action, Apply, Create, Delete, Ensure, Patch
 from rayllm_operator.controller.observed import Observed, is_being_deleted, is_ours, was_ours
 from rayllm_operator.controller.records import recorded, recorded_intent, recorded_restart, running_version
-from rayllm_operator.controller.restarts import restarts
 from rayllm_operator.controller.serving import active_cluster
 from rayllm_operator.controller.worker_bounds import carry_bounds
 from rayllm_operator.kube.kinds import CLAIM, DISRUPTION_BUDGET, RAY_SERVICE, SERVICE, Kind
@@ -28,6 +27,7 @@ from rayllm_operator.render import (
     render_ray_service,
     render_service,
 )
+from rayllm_operator.render.effects import effect_of
 
 _MOST_PATHS = 5
 _OWN_ANNOTATIONS = f"metadata.annotations.{GROUP}/"
@@ -98,7 +98,7 @@ def _replaced(action: Action, plan: ModelPlan) -> Action:
     """Return the deletion that makes room for the new version, where the model wants it, else the action."""
     if not isinstance(action, Apply) or action.is_foreign or not frees_first(plan.cluster):
         return action
-    if not restarts(action.manifest, action.live):
+    if not effect_of(action.manifest, action.live).restarts:
         return action
     why = "upgrade.type is Recreate, and the change restarts it"
     return Delete(RAY_SERVICE, action.live, why, instead=action.manifest)

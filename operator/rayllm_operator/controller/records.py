@@ -8,6 +8,7 @@ import json
 from typing import Any
 
 from rayllm_operator.api.meta import (
+    ANNOTATION_CODE,
     ANNOTATION_ENGINE_IMAGE,
     ANNOTATION_GENERATION,
     ANNOTATION_INTENT,
@@ -17,6 +18,12 @@ from rayllm_operator.api.meta import (
 from rayllm_operator.kube.port import Manifest, Object
 from rayllm_operator.plan import Running
 from rayllm_operator.render import with_owner
+from rayllm_operator.render.effects import (
+    code_digest,
+    recorded_digests,
+    serve_config_of,
+    worker_groups_of,
+)
 
 
 def recorded(manifest: Manifest, model: Manifest, annotations: dict[str, str]) -> Object:
@@ -55,9 +62,13 @@ def running_version(ray_service: Manifest | None) -> Running | None:
         return None
     annotations = annotations_of(ray_service)
     cluster = ray_service["spec"].get("rayClusterConfig") or {}
+    head = cluster.get("headGroupSpec", {}).get("template", {}).get("metadata") or {}
     return Running(
         engine_image=annotations.get(ANNOTATION_ENGINE_IMAGE, ""),
         render_revision=annotations.get(ANNOTATION_RENDER_REVISION, ""),
         generation=recorded_generation(ray_service),
-        worker_groups=tuple(cluster.get("workerGroupSpecs") or ()),
+        worker_groups=tuple(worker_groups_of(ray_service)),
+        cluster_digests=recorded_digests(ray_service),
+        code=code_digest(serve_config_of(ray_service)),
+        head_code=head.get("annotations", {}).get(ANNOTATION_CODE, ""),
     )

@@ -8,11 +8,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import yaml
-
 from rayllm_operator.controller.causes.cause import Cause
 from rayllm_operator.controller.causes.engine import says_failure, serve_cause
 from rayllm_operator.kube.port import Manifest
+from rayllm_operator.render.effects import serve_config_of
 
 RUNNING = "RUNNING"
 FAILED = frozenset({"DEPLOY_FAILED"})
@@ -82,7 +81,7 @@ def kuberay_condition(ray_service: Manifest, kind: str) -> Mapping[str, Any]:
 
 def application_of(ray_service: Manifest) -> Application:
     """Return what a RayService was told to serve; empty fields where its text says nothing."""
-    config = parse_config(ray_service)
+    config = serve_config_of(ray_service)
     application: Mapping[str, Any] = next(iter(config.get("applications") or []), {})
     llm_config: Mapping[str, Any] = next(iter((application.get("args") or {}).get("llm_configs") or []), {})
     engine = llm_config.get("engine_kwargs") or {}
@@ -99,15 +98,6 @@ def application_of(ray_service: Manifest) -> Application:
 def is_model_deployment(name: str) -> bool:
     """Return whether a deployment holds the model: ``<Class>:<model id>``; ingress and router have no id."""
     return ":" in name
-
-
-def parse_config(ray_service: Manifest) -> Mapping[str, Any]:
-    """Return Serve's configuration in a RayService; empty where the text is not a mapping."""
-    try:
-        config = yaml.safe_load(ray_service["spec"].get("serveConfigV2") or "")
-    except yaml.YAMLError:
-        return {}
-    return config if isinstance(config, Mapping) else {}
 
 
 def _autoscaling(application: Mapping[str, Any]) -> Mapping[str, Any]:

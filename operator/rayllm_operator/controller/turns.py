@@ -12,11 +12,11 @@ from rayllm_operator.controller.decision import Action, Apply, Delete
 from rayllm_operator.controller.observed import Observed
 from rayllm_operator.controller.pools import chosen_pools
 from rayllm_operator.controller.records import recorded_generation, recorded_restart
-from rayllm_operator.controller.restarts import restarts, worker_groups_of
 from rayllm_operator.controller.serving import active_cluster, is_current, pending_cluster
 from rayllm_operator.kube.kinds import RAY_SERVICE
 from rayllm_operator.kube.port import Manifest, Object
 from rayllm_operator.plan import ModelPlan
+from rayllm_operator.render.effects import effect_of, worker_groups_of
 
 LOOK_AGAIN_SECONDS = 60.0
 """The end of another model's restart wakes those that wait; what else frees a turn, such as a deletion of its
@@ -71,7 +71,7 @@ def takes_turn(action: Action, observed: Observed) -> bool:
     is_own = recorded_generation(action.live) != observed.generation or recorded_restart(
         action.live
     ) != recorded_restart(intent)
-    return not is_own and restarts(intent, action.live)
+    return not is_own and effect_of(intent, action.live).restarts
 
 
 def _intent(action: Action) -> Manifest | None:

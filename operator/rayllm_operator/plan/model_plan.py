@@ -51,6 +51,12 @@ class Running:
     """Generation of the LLMModel that the RayService was rendered from."""
     worker_groups: tuple[Mapping[str, Any], ...] = ()
     """Worker groups as rendered before, in their order."""
+    cluster_digests: Mapping[str, str] = field(default_factory=dict)
+    """Digests of its pods, of which KubeRay builds a new cluster for each change."""
+    code: str = ""
+    """Digest of what Serve would replace its replicas for."""
+    head_code: str = ""
+    """The digest that its head's pod carries, where a second cluster was wished for once."""
 
 
 @dataclass(frozen=True)
@@ -144,6 +150,8 @@ class ModelPlan:
     group_order: tuple[str, ...] = ()
     """Names of all groups, retired ones among them, in the order that a running cluster has them."""
     restarted_at: str = ""
+    running: Running | None = None
+    """What the model runs with now."""
 
 
 @dataclass(frozen=True)

@@ -91,6 +91,7 @@ def _plan(request: PlanRequest, engine: SupportedEngine, selection: PoolSelectio
         min_replicas=bounds.lowest,
         max_replicas=bounds.highest,
         restarted_at=request.restarted_at,
+        running=request.running,
     )
 
 

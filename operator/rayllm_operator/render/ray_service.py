@@ -5,7 +5,6 @@ without them would look like a change. The order of worker groups is the plan's,
 a running cluster, because KubeRay builds a new cluster for almost any other difference.
 """
 
-import hashlib
 import json
 
 from rayllm_operator.api import meta
@@ -14,6 +13,7 @@ from rayllm_operator.plan.draining import drain_seconds
 from rayllm_operator.plan.model_plan import WorkerGroup
 from rayllm_operator.plan.quantities import canonical_quantity
 from rayllm_operator.plan.upgrades import replaces_cluster
+from rayllm_operator.render.effects import cluster_digests, code_digest
 from rayllm_operator.render.manifests import RENDER_REVISION, Manifest, metadata
 from rayllm_operator.render.pods import CONTAINER_SECURITY, head_template, worker_template
 from rayllm_operator.render.serve_config import serve_config
@@ -24,11 +24,13 @@ def render_ray_service(plan: ModelPlan) -> Manifest | None:
     """Return the RayService, or None where the model is not to be served."""
     if plan.intent is not Intent.SERVE:
         return None
+    config = serve_config(plan)
+    cluster = _ray_cluster(plan, config)
     annotations = {
         meta.ANNOTATION_ENGINE_IMAGE: plan.engine.image,
         meta.ANNOTATION_RENDER_REVISION: RENDER_REVISION,
+        meta.ANNOTATION_CLUSTER: json.dumps(cluster_digests(cluster, _retired_digests(plan))),
     }
-    config = serve_config(plan)
     return {
         "apiVersion": "ray.io/v1",
         "kind": "RayService",
@@ -37,17 +39,16 @@ def render_ray_service(plan: ModelPlan) -> Manifest | None:
             "serveConfigV2": to_yaml(config),
             "upgradeStrategy": {"type": "NewCluster"},
             "rayClusterDeletionDelaySeconds": drain_seconds(plan.cluster),
-            "rayClusterConfig": _ray_cluster(plan, config),
+            "rayClusterConfig": cluster,
         },
     }
 
 
 def _ray_cluster(plan: ModelPlan, config: Manifest) -> Manifest:
     head_pod = head_template(plan)
-    if replaces_cluster(plan.cluster):
-        # Part of what KubeRay compares: another model is another cluster.
-        annotations = head_pod["metadata"].setdefault("annotations", {})
-        annotations[meta.ANNOTATION_CODE] = code_digest(config)
+    if code := _head_code(plan, config):
+        # Part of what KubeRay compares: another value is another cluster.
+        head_pod["metadata"].setdefault("annotations", {})[meta.ANNOTATION_CODE] = code
     cluster: Manifest = {
         "rayVersion": plan.engine.ray,
         "enableInTreeAutoscaling": True,
@@ -65,13 +66,17 @@ def _ray_cluster(plan: ModelPlan, config: Manifest) -> Manifest:
     return cluster
 
 
-def code_digest(config: Manifest) -> str:
-    """Return a digest of what Serve would replace replicas for: all but the options of deployments."""
-    applications = [
-        {key: value for key, value in application.items() if key != "deployments"}
-        for application in config["applications"]
-    ]
-    return hashlib.sha256(json.dumps(applications, sort_keys=True).encode()).hexdigest()[:16]
+def _head_code(plan: ModelPlan, config: Manifest) -> str:
+    """Return the digest on the head's pod. It stays while the code does: the wish itself restarts nothing."""
+    code, running = code_digest(config), plan.running
+    if running is None:
+        return code if replaces_cluster(plan.cluster) else ""
+    return code if replaces_cluster(plan.cluster) and code != running.code else running.head_code
+
+
+def _retired_digests(plan: ModelPlan) -> dict[str, str]:
+    digests = plan.running.cluster_digests if plan.running else {}
+    return {group["groupName"]: digests.get(group["groupName"], "") for group in plan.retired_groups}
 
 
 def _autoscaler(plan: ModelPlan) -> Manifest:

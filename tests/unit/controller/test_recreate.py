@@ -36,6 +36,14 @@ def test_an_edit_that_restarts_stops_the_old_version_first() -> None:
     assert ready["message"] == "The old version is being stopped to make room for the new one."
 
 
+def test_the_wish_itself_restarts_nothing() -> None:
+    world = World(a_model(cluster_config={"upgrade": {"maxSurge": 0}}))
+    world.settle()
+    world.having(model=edited(world.observed.model, cluster_config={"upgrade": {"type": "Recreate"}}))
+    (action,) = of_the_ray_service(world.decide())
+    assert isinstance(action, Apply), "only the recorded generation differs"
+
+
 @pytest.mark.parametrize(
     "change",
     [

@@ -9,7 +9,6 @@ from rayllm_operator.controller.cache import Cache
 from rayllm_operator.controller.decision import Apply, Decision
 from rayllm_operator.controller.keys import Key
 from rayllm_operator.controller.queue import KeyedQueue
-from rayllm_operator.controller.restarts import restarts
 from rayllm_operator.controller.turns import rolling_models, takes_turn
 from rayllm_operator.controller.wake import Waker
 from rayllm_operator.kube.kinds import LLM_MODEL, RAY_SERVICE
@@ -107,37 +106,6 @@ def test_a_new_bound_of_a_pool_restarts_nothing_and_takes_no_turn() -> None:
     world.kuberay_says(kuberay_status("tiny-aaaaa", application="DEPLOYING"))
     world.settle()
     assert writes(world.having(pools=(pool,), rolling=OTHER).decide())
-
-
-GROUP = {
-    "groupName": "cpu",
-    "replicas": 1,
-    "minReplicas": 1,
-    "maxReplicas": 2,
-    "template": {"spec": {"a": 1}},
-}
-
-
-def a_ray_service(*groups: dict[str, Any], serve: str = "x") -> dict[str, Any]:
-    """Return a RayService with these worker groups."""
-    spec = {"serveConfigV2": serve, "rayClusterConfig": {"workerGroupSpecs": list(groups)}}
-    return {"metadata": {"annotations": {"rayllm.dev/intent": str(groups)}}, "spec": spec}
-
-
-@pytest.mark.parametrize(
-    ("wanted", "expected"),
-    [
-        pytest.param(a_ray_service({**GROUP, "minReplicas": 2, "maxReplicas": 3}), False, id="bounds"),
-        pytest.param(a_ray_service(GROUP, {**GROUP, "groupName": "new"}), False, id="a group appended"),
-        pytest.param(a_ray_service({**GROUP, "groupName": "new"}, GROUP), True, id="a group inserted"),
-        pytest.param(a_ray_service({**GROUP, "template": {"spec": {"a": 2}}}), True, id="other pods"),
-        pytest.param(a_ray_service({**GROUP, "template": {"spec": {}}}), True, id="pods with less in them"),
-        pytest.param(a_ray_service(GROUP, serve="y"), True, id="another application"),
-        pytest.param(a_ray_service(), True, id="a group taken out"),
-    ],
-)
-def test_what_restarts_and_what_does_not(wanted: dict[str, Any], expected: bool) -> None:
-    assert restarts(wanted, a_ray_service(GROUP)) is expected
 
 
 def test_a_model_restarts_from_the_write_until_its_new_cluster_serves() -> None:

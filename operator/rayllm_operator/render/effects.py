@@ -1,0 +1,126 @@
+"""What writing a RayService does to the one that runs: KubeRay's and Serve's rules, as one judgement.
+
+KubeRay 1.7 builds a new cluster when a hash of ``rayClusterConfig`` changes, from which it leaves out the
+bounds of worker groups, tolerations and groups that are appended
+(``GenerateHashWithoutReplicasAndWorkersToDelete``). Serve replaces replicas when anything of an application
+changes but the options of its deployments (``get_app_code_version`` in Ray 2.60).
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from copy import deepcopy
+from typing import Any
+
+import yaml
+
+from rayllm_operator.api import meta
+from rayllm_operator.api.effects import Effect
+
+Manifest = Mapping[str, Any]
+"""An object as rendered, or as the API server has it."""
+
+ALL_BUT_GROUPS = ""
+"""Key of the digest of a cluster without its worker groups."""
+
+_BOUNDS = ("replicas", "minReplicas", "maxReplicas", "scaleStrategy")
+_LATER = ("tolerations", "schedulingGates")
+"""Of a pod: KubeRay gives them to the pods of the next cluster and builds none for them."""
+
+
+def effect_of(wanted: Manifest, running: Manifest) -> Effect:
+    """Return what writing a rendered RayService does to the one that runs.
+
+    Parameters
+    ----------
+    wanted
+        As rendered.
+    running
+        As rendered before, or as the API server has it. What it was rendered from is read from its
+        annotation, because KubeRay's defaults stand in the object as well.
+    """
+    before, after = recorded_digests(running), recorded_digests(wanted)
+    if not before or list(after.items())[: len(before)] != list(before.items()):
+        return Effect.NEW_CLUSTER
+    if _code(wanted) != _code(running):
+        return Effect.ROLLING_RESTART
+    is_same = _options(wanted) == _options(running)
+    return Effect.NONE if is_same else Effect.IN_PLACE
+
+
+def cluster_digests(cluster: Manifest, retired: Mapping[str, str]) -> dict[str, str]:
+    """Return digests of what KubeRay builds a new cluster for: of all but the groups, and of each group.
+
+    ``retired`` groups are carried over from the running cluster with its defaults, and keep their digests.
+    """
+    rest = deepcopy({key: value for key, value in cluster.items() if key != "workerGroupSpecs"})
+    _mute(rest["headGroupSpec"])
+    digests = {ALL_BUT_GROUPS: _digest(rest)}
+    for group in worker_groups_of({"spec": {"rayClusterConfig": cluster}}):
+        name = group["groupName"]
+        lasting = deepcopy({key: value for key, value in group.items() if key not in _BOUNDS})
+        _mute(lasting)
+        digests[name] = retired.get(name) or _digest(lasting)
+    return digests
+
+
+def recorded_digests(ray_service: Manifest) -> dict[str, str]:
+    """Return the digests that a RayService was written with; empty where nobody recorded them."""
+    annotations = ray_service["metadata"].get("annotations") or {}
+    try:
+        digests = json.loads(annotations.get(meta.ANNOTATION_CLUSTER, ""))
+    except ValueError:
+        return {}
+    return digests if isinstance(digests, dict) else {}
+
+
+def code_digest(config: Mapping[str, Any]) -> str:
+    """Return a digest of what Serve would replace replicas for: all but the options of deployments."""
+    applications = [
+        {key: value for key, value in application.items() if key != "deployments"}
+        for application in config.get("applications") or []
+    ]
+    return _digest(applications)
+
+
+def worker_groups_of(ray_service: Manifest) -> list[dict[str, Any]]:
+    """Return the worker groups of a RayService."""
+    cluster = ray_service["spec"].get("rayClusterConfig") or {}
+    groups: list[dict[str, Any]] = cluster.get("workerGroupSpecs") or []
+    return groups
+
+
+def serve_config_of(ray_service: Manifest) -> Mapping[str, Any]:
+    """Return Serve's configuration in a RayService; empty where the text is not a mapping."""
+    try:
+        config = yaml.safe_load(ray_service["spec"].get("serveConfigV2") or "")
+    except yaml.YAMLError:
+        return {}
+    return config if isinstance(config, Mapping) else {}
+
+
+def _code(ray_service: Manifest) -> str:
+    return code_digest(serve_config_of(ray_service))
+
+
+def _options(ray_service: Manifest) -> Any:
+    """Return what may change while everything runs on."""
+    spec = ray_service["spec"]
+    return (
+        serve_config_of(ray_service),
+        [
+            (group.get("minReplicas") or 0, group.get("maxReplicas") or 0)
+            for group in worker_groups_of(ray_service)
+        ],
+        spec.get("rayClusterDeletionDelaySeconds"),
+    )
+
+
+def _mute(group: dict[str, Any]) -> None:
+    pod = (group.get("template") or {}).get("spec") or {}
+    for key in _LATER:
+        pod.pop(key, None)
+
+
+def _digest(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:16]
