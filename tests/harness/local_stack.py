@@ -44,12 +44,19 @@ class Kubectl:
         StackError
             With kubectl's own words, if it fails.
         """
-        program = _kubectl()
-        command = [program, "--kubeconfig", str(self.kubeconfig), *arguments]
+        return self._run(arguments).stdout
+
+    def warnings(self, *arguments: str) -> list[str]:
+        """Run kubectl and return what the API server warned of."""
+        lines = self._run(arguments).stderr.splitlines()
+        return [line.removeprefix("Warning: ") for line in lines if line.startswith("Warning: ")]
+
+    def _run(self, arguments: Sequence[str]) -> subprocess.CompletedProcess[str]:
+        command = [_kubectl(), "--kubeconfig", str(self.kubeconfig), *arguments]
         result = subprocess.run(command, capture_output=True, text=True, check=False)
         if result.returncode:
             raise StackError(f"kubectl {' '.join(arguments)}: {result.stderr.strip()}")
-        return result.stdout
+        return result
 
     def json(self, *arguments: str) -> Any:
         """Run kubectl with JSON output and return the parsed answer."""

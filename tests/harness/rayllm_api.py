@@ -90,6 +90,20 @@ class RayllmApi:
             return all("probe: unknown key" in self.refusal(probe) for probe in probes) or None
 
         wait_until("the policies' first refusal", refused, seconds=_SECONDS)
+        self._wait_for_warnings()
+
+    def _wait_for_warnings(self) -> None:
+        """Wait until a change of a model is warned of."""
+        self.apply(model(data.spec("other-spellings.yaml"), "probe"))
+        change = json.dumps({"spec": {"engine_config": {"max_total_tokens": 7}}})
+        patch = ("patch", "llmmodel", "probe", "--type=merge", "--dry-run=server", f"--patch={change}")
+        options = ("--namespace", self.namespace)
+        wait_until(
+            "the first warning of a change",
+            lambda: self.kubectl.warnings(*options, *patch) or None,
+            seconds=_SECONDS,
+        )
+        self("delete", "llmmodel", "probe")
 
     def lift_policy(self) -> None:
         """Take the models' policy out of force, as if the models were older than it; ``install`` restores it."""

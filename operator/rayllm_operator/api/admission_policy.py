@@ -18,6 +18,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from rayllm_operator.api import meta
+from rayllm_operator.api.change_policy import NAME, change_policy
 from rayllm_operator.api.generation import (
     INSTRUCTION,
     NO_IMAGES,
@@ -67,16 +68,30 @@ def sections(model: type[BaseModel], path: tuple[str, ...] = ()) -> Iterator[Sec
 
 
 def admission_policies() -> list[dict[str, Any]]:
-    """Return both policies, each followed by the binding that puts it in force."""
+    """Return all policies, each followed by the binding that puts it in force."""
+    refusals = {
+        meta.LLM_MODELS: _refusals(
+            meta.LLM_MODELS, LLMModelSpec, {"promptFormat": _PROMPT_FORMAT, "stops": _STOPS}
+        ),
+        meta.GPU_NODE_POOLS: _refusals(meta.GPU_NODE_POOLS, GPUNodePoolSpec, {}),
+    }
     return [
-        *_policy(meta.LLM_MODELS, LLMModelSpec, {"promptFormat": _PROMPT_FORMAT, "stops": _STOPS}),
-        *_policy(meta.GPU_NODE_POOLS, GPUNodePoolSpec, {}),
+        *(part for kind, spec in refusals.items() for part in _bound(f"{kind}.{meta.GROUP}", spec, "Deny")),
+        *_bound(NAME, change_policy(), "Warn"),
     ]
 
 
-def _policy(plural: str, spec: type[BaseModel], further: dict[str, str]) -> list[dict[str, Any]]:
-    """Return the policy of one kind and its binding; ``further`` are lists of sentences for each spec."""
-    name = f"{plural}.{meta.GROUP}"
+def _bound(name: str, policy: dict[str, Any], action: str) -> list[dict[str, Any]]:
+    """Return a policy and its binding."""
+    binding = {"policyName": name, "validationActions": [action]}
+    return [
+        _manifest("ValidatingAdmissionPolicy", name, policy),
+        _manifest("ValidatingAdmissionPolicyBinding", name, binding),
+    ]
+
+
+def _refusals(plural: str, spec: type[BaseModel], further: dict[str, str]) -> dict[str, Any]:
+    """Return the spec of the policy of one kind; ``further`` are lists of sentences for each spec."""
     lists = {"unknownKeys": _UNKNOWN_KEYS, **further}
     variables = {
         "specs": _SPECS,
@@ -85,7 +100,7 @@ def _policy(plural: str, spec: type[BaseModel], further: dict[str, str]) -> list
         "findings": f"[0, 1].map(i, {' + '.join(f'variables.{variable}[i]' for variable in lists)})",
         "news": "variables.findings[0].filter(finding, !(finding in variables.findings[1]))",
     }
-    policy = {
+    return {
         "failurePolicy": "Fail",
         "matchConstraints": {"resourceRules": [_writes_of(plural)]},
         "matchConditions": [
@@ -103,11 +118,6 @@ def _policy(plural: str, spec: type[BaseModel], further: dict[str, str]) -> list
             }
         ],
     }
-    binding = {"policyName": name, "validationActions": ["Deny"]}
-    return [
-        _manifest("ValidatingAdmissionPolicy", name, policy),
-        _manifest("ValidatingAdmissionPolicyBinding", name, binding),
-    ]
 
 
 def _writes_of(plural: str) -> dict[str, Any]:

@@ -45,12 +45,14 @@ def test_a_policy_judges_creations_and_updates_and_never_a_delete(plural: str) -
     assert rule["resources"] == [plural]
 
 
-def test_every_policy_is_bound_to_deny() -> None:
+def test_every_policy_is_bound_and_the_one_of_changes_only_warns() -> None:
     manifests = admission_policies()
     policies = [each["metadata"]["name"] for each in manifests if each["kind"] == "ValidatingAdmissionPolicy"]
     bindings = [each["spec"] for each in manifests if each["kind"] == "ValidatingAdmissionPolicyBinding"]
 
-    assert bindings == [{"policyName": name, "validationActions": ["Deny"]} for name in policies]
+    assert [binding["policyName"] for binding in bindings] == policies
+    actions = {binding["policyName"]: binding["validationActions"] for binding in bindings}
+    assert actions == {key: ["Deny"] for key in policies} | {"changes.llmmodels.rayllm.dev": ["Warn"]}
 
 
 @pytest.mark.parametrize("function", LATER_THAN_1_30)
