@@ -407,7 +407,7 @@ def test_kubectl_scale_parks_a_model(user: Namespace) -> None:
     user.kubectl.run("scale", "llm", NAME, "--replicas=2")
     user.until(lambda: user.kubectl.get("rayservice", NAME) is not None, "the RayService is back")
     groups = user.read("rayservice")["spec"]["rayClusterConfig"]["workerGroupSpecs"]
-    assert (groups[0]["minReplicas"], groups[0]["maxReplicas"]) == (2, 2)
+    assert (groups[0]["minReplicas"], groups[0]["maxReplicas"]) == (2, 3)
 
 
 def test_changed_bounds_reach_the_running_cluster(user: Namespace, ray: PlayedRay) -> None:
@@ -423,7 +423,7 @@ def test_changed_bounds_reach_the_running_cluster(user: Namespace, ray: PlayedRa
             for group in user.read("raycluster", "tiny-aaaaa")["spec"]["workerGroupSpecs"]
         ]
 
-    user.until(lambda: bounds() == [3], "the RayCluster has the new bound")
+    user.until(lambda: bounds() == [4], "the RayCluster has the new bound")
     user.until_reason("Serving")
 
 
@@ -439,17 +439,17 @@ def test_kubectl_scale_fixes_an_autoscaled_model_until_the_field_is_removed(user
 
     user.apply_pool()
     user.apply_model(deployment_config=scaling)
-    user.until(lambda: bounds() == [1, 3], "it is autoscaled")
+    user.until(lambda: bounds() == [1, 4], "it is autoscaled")
     user.kubectl.run("scale", "llm", NAME, "--replicas=2")
-    user.until(lambda: bounds() == [2, 2], "it is fixed")
+    user.until(lambda: bounds() == [2, 3], "it is fixed")
     user.kubectl.run("scale", "llm", NAME, "--replicas=0")
     user.until_reason("Parked")
     user.until(lambda: bounds() == [], "the RayService is gone")
     user.kubectl.run("scale", "llm", NAME, "--replicas=1")
-    user.until(lambda: bounds() == [1, 1], "it is back")
+    user.until(lambda: bounds() == [1, 2], "it is back")
     remove = json.dumps([{"op": "remove", "path": "/spec/cluster_config/replicas"}])
     user.kubectl.run("patch", "llm", NAME, "--type=json", f"--patch={remove}")
-    user.until(lambda: bounds() == [1, 3], "it is autoscaled again")
+    user.until(lambda: bounds() == [1, 4], "it is autoscaled again")
 
 
 def test_worker_pods_are_counted_and_paid_for(
@@ -480,7 +480,7 @@ def test_a_pool_whose_pods_find_no_node_gives_way_in_the_ray_cluster_that_starts
     user.until(lambda: bool(user.kubectl.get("rayservice", NAME)), "the RayService is there")
     user.start_cluster("tiny-aaaaa", ray)
     user.kuberay_says("", "tiny-aaaaa")
-    assert user.groups("tiny-aaaaa") == {first: [1, 1], spare: [0, 1]}
+    assert user.groups("tiny-aaaaa") == {first: [1, 2], spare: [0, 2]}
 
     user.start_worker("w", first, "tiny-aaaaa")
     user.until(
@@ -490,7 +490,7 @@ def test_a_pool_whose_pods_find_no_node_gives_way_in_the_ray_cluster_that_starts
     user.until(lambda: bool(user.entry(first).get("gaveWayAt")), "the pool gives way")
     user.kuberay_says("", "tiny-aaaaa")
     user.until(
-        lambda: user.groups("tiny-aaaaa") == {first: [0, 0], spare: [1, 1]}, "the next pool takes over"
+        lambda: user.groups("tiny-aaaaa") == {first: [0, 0], spare: [1, 2]}, "the next pool takes over"
     )
     assert user.entry(first)["reason"].startswith("gave way at ")
 

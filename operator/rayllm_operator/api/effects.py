@@ -7,6 +7,7 @@ and to what happens to a running model.
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 from pydantic import BaseModel
 
@@ -149,3 +150,28 @@ def fields(model: type[BaseModel] = LLMModelSpec, prefix: str = "") -> Iterator[
             yield path
         else:
             yield from fields(section, f"{path}.")
+
+
+def changed_fields(before: LLMModelSpec, after: LLMModelSpec) -> Iterator[tuple[str, Any, Any]]:
+    """Yield the fields whose values differ, each with both; null and absent are the same."""
+    old, new = (spec.model_dump(by_alias=True, mode="json") for spec in (before, after))
+    for path in fields():
+        values = _value_at(old, path), _value_at(new, path)
+        if values[0] != values[1]:
+            yield path, *values
+
+
+def effect_of_values(path: str, before: Any, after: Any) -> Effect:
+    """Return what a change of one field does, by the table."""
+    entry = field_effect(path)
+    if entry.at_zero and 0 in (before, after):
+        return entry.at_zero
+    return entry.effect
+
+
+def _value_at(value: Any, path: str) -> Any:
+    for key in path.split("."):
+        if not isinstance(value, dict):
+            return None
+        value = value.get(key)
+    return value

@@ -32,6 +32,7 @@ class Inputs:
     """None where no file holds any."""
     models: Sequence[PlannedModel]
     reports: Sequence[Report]
+    configuration: OperatorConfiguration
 
 
 def read_inputs(
@@ -55,7 +56,7 @@ def read_inputs(
     for plan in planned:
         reports += reports_of(plan.model, plan.result.findings)
     reports += shared_ids(objects.models, namespace)
-    return Inputs(objects, pools, planned, [*reports, *pool_reports, *config_reports])
+    return Inputs(objects, pools, planned, [*reports, *pool_reports, *config_reports], configuration)
 
 
 def _read_pools(

@@ -5,6 +5,7 @@ import click
 from rayllm_operator import __version__
 from rayllm_operator.cli.convert import convert
 from rayllm_operator.cli.logs import logs
+from rayllm_operator.cli.plan import plan
 from rayllm_operator.cli.render import render
 from rayllm_operator.cli.run import run
 from rayllm_operator.cli.status import status
@@ -22,6 +23,7 @@ def main() -> None:
       rayllm convert models/ --output manifests/
       rayllm validate model.yaml
       rayllm render model.yaml --pools pools.yaml
+      rayllm plan model.yaml
       rayllm run model.yaml
       rayllm status
       rayllm why my-model
@@ -36,7 +38,7 @@ def main() -> None:
     """  # noqa: D301 (click keeps the lines after a backspace as they are)
 
 
-for command in (convert, validate, render, run, status, why, logs):
+for command in (convert, validate, render, plan, run, status, why, logs):
     main.add_command(command)
 
 if __name__ == "__main__":

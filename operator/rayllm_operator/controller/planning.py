@@ -60,7 +60,7 @@ def _request(observed: Observed, spec: LLMModelSpec, configuration: OperatorConf
         name=observed.metadata["name"],
         namespace=observed.metadata["namespace"],
         spec=spec,
-        pools=_usable(observed.pools),
+        pools=usable_pools(observed.pools),
         configuration=configuration,
         restarted_at=observed.annotation(ANNOTATION_RESTARTED_AT),
         running=running_version(observed.ray_service),
@@ -80,7 +80,7 @@ def _candidates(observed: Observed, result: PlanResult) -> list[Candidate]:
     ]
 
 
-def _usable(pools: tuple[Object, ...]) -> tuple[Pool, ...]:
+def usable_pools(pools: tuple[Object, ...]) -> tuple[Pool, ...]:
     """Return the pools whose specs are valid; the others say so in their own status."""
     usable = []
     for pool in pools:

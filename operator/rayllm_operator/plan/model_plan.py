@@ -152,6 +152,10 @@ class ModelPlan:
     restarted_at: str = ""
     running: Running | None = None
     """What the model runs with now."""
+    surge: int = 0
+    """Replicas beyond their number that may run while a change is rolled out in place."""
+    room: int = 0
+    """Replicas that the model's pools hold when all their nodes are its own."""
 
 
 @dataclass(frozen=True)

@@ -73,7 +73,8 @@ def _check(spec: LLMModelSpec, engine: SupportedEngine) -> list[Finding]:
 
 def _plan(request: PlanRequest, engine: SupportedEngine, selection: PoolSelection) -> ModelPlan:
     spec, bounds = request.spec, replica_bounds(request.spec)
-    surge = max_surge(spec.cluster_config, bounds.highest, sum(room_on(selection.chosen).values()))
+    room = sum(room_on(selection.chosen).values())
+    surge = max_surge(spec.cluster_config, bounds.highest, room)
     groups = worker_groups(selection.chosen, bounds, request.gave_way, surge)
     return ModelPlan(
         name=request.name,
@@ -92,6 +93,8 @@ def _plan(request: PlanRequest, engine: SupportedEngine, selection: PoolSelectio
         max_replicas=bounds.highest,
         restarted_at=request.restarted_at,
         running=request.running,
+        surge=surge,
+        room=room,
     )
 
 

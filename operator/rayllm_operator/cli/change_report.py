@@ -1,0 +1,142 @@
+"""Prints what applying models does: as text, or for programs."""
+
+import json
+from typing import Any
+
+from rich.console import Console
+from rich.text import Text
+
+from rayllm_operator.api.effects import Effect
+from rayllm_operator.api.findings import Severity
+from rayllm_operator.cli.changes import ModelChange
+from rayllm_operator.plan.consequences import Consequences
+from rayllm_operator.render import RENDER_REVISION
+
+_MOST_CHARACTERS = 60
+_STYLES = {
+    Effect.NONE: "green",
+    Effect.IN_PLACE: "green",
+    Effect.ROLLING_RESTART: "yellow",
+    Effect.NEW_CLUSTER: "yellow",
+    Effect.START_OR_STOP: "red",
+}
+_SENTENCES = {
+    Effect.NONE: "Nothing that runs is touched.",
+    Effect.IN_PLACE: "Serve or the autoscaler is told; no replica restarts.",
+    Effect.ROLLING_RESTART: "Serve replaces the replicas one after the other.",
+    Effect.NEW_CLUSTER: "A second Ray cluster starts, and takes over when it serves.",
+}
+
+
+def print_change(change: ModelChange, console: Console) -> None:
+    """Print one model's part of the plan."""
+    result = change.consequences
+    head = Text(f"{change.namespace}/{change.name}  ", style="bold")
+    if result is None:
+        head.append("Refused", style="bold red")
+    elif change.is_new:
+        head.append("New", style="bold green")
+    else:
+        head.append(str(result.effect), style=f"bold {_STYLES[result.effect]}")
+    _say(console, head)
+    for field in change.fields:
+        _say(console, f"  {field.path}: {_shown(field.before)} -> {_shown(field.after)}  [{field.effect}]")
+    for sentence in sentences(change):
+        _say(console, f"  {sentence}")
+    for finding in change.findings:
+        word = "warning: " if finding.severity is Severity.WARNING else ""
+        _say(console, Text(f"  {word}{finding}", style="" if word else "red"))
+
+
+def sentences(change: ModelChange) -> list[str]:
+    """Return what happens, in words."""
+    result = change.consequences
+    if result is None:
+        return [] if change.is_new else ["What runs now goes on as it is."]
+    if change.is_new:
+        return ["The model is created."]
+    if not change.fields:
+        return ["Nothing changes."]
+    return [_effect(change, result), *_peak(change, result), _requests(change, result), *_revision(change)]
+
+
+def as_json(change: ModelChange) -> dict[str, Any]:
+    """Return one model's part of the plan for programs; ``effect`` is null where it would be refused."""
+    result = change.consequences
+    return {
+        "namespace": change.namespace,
+        "name": change.name,
+        "new": change.is_new,
+        "effect": result and str(result.effect),
+        "changes": [
+            {"field": item.path, "from": item.before, "to": item.after, "effect": str(item.effect)}
+            for item in change.fields
+        ],
+        "extraReplicas": result and result.extra_replicas,
+        "extraGpus": result and result.extra_gpus,
+        "pool": result and result.pool,
+        "hasRoom": result and result.has_room,
+        "requestsCanFail": result and result.requests_can_fail,
+        "sentences": sentences(change),
+        "findings": [
+            {"key": finding.key, "severity": finding.severity.value, "message": finding.message}
+            for finding in change.findings
+        ],
+    }
+
+
+def _effect(change: ModelChange, result: Consequences) -> str:
+    if result.effect is Effect.START_OR_STOP:
+        return "The model stops." if result.requests_can_fail else "The model starts."
+    if result.effect.restarts and change.upgrade_type == "Recreate":
+        return "The running version stops first, and the new one starts when it is gone."
+    return _SENTENCES[result.effect]
+
+
+def _peak(change: ModelChange, result: Consequences) -> list[str]:
+    if not result.extra_replicas:
+        return []
+    gpus = f" with {_plural(result.extra_gpus, 'GPU')}" if result.extra_gpus else ""
+    peak = (
+        f"At its peak it needs {_plural(result.extra_replicas, 'extra replica')}{gpus} on pool {result.pool}"
+    )
+    if result.has_room:
+        return [f"{peak}."]
+    way_out = "" if change.upgrade_type == "Recreate" else "; upgrade.type: Recreate needs none"
+    return [f"{peak}, and the model's pools have no room for that: the new replicas wait{way_out}."]
+
+
+def _requests(change: ModelChange, result: Consequences) -> str:
+    if not result.requests_can_fail:
+        renamed = any(field.path == "engine_config.model_id" for field in change.fields)
+        return "Requests with the old model_id get 404 afterwards." if renamed else "No request fails."
+    if result.effect is Effect.START_OR_STOP:
+        return "Requests are refused until it is started again."
+    if change.upgrade_type == "Recreate":
+        return "Requests fail until the new version serves."
+    return (
+        "Requests can fail: the only replica stops before the new one serves, because the pools hold no "
+        "other beside it or maxSurge is 0."
+    )
+
+
+def _revision(change: ModelChange) -> list[str]:
+    if change.render_revision in ("", RENDER_REVISION):
+        return []
+    runs = f"It runs with render revision {change.render_revision}, and this is {RENDER_REVISION}"
+    return [f"{runs}: with an operator of this version, the first edit of all brings a NewCluster."]
+
+
+def _shown(value: Any) -> str:
+    if value is None:
+        return "(absent)"
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= _MOST_CHARACTERS else f"{text[: _MOST_CHARACTERS - 3]}..."
+
+
+def _plural(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def _say(console: Console, line: str | Text) -> None:
+    console.print(Text(line) if isinstance(line, str) else line, soft_wrap=True, highlight=False)

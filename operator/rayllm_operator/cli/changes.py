@@ -1,0 +1,165 @@
+"""What applying a model of a file does to the one that runs, in a cluster or by other files.
+
+Both are rendered with one configuration and compared, so that what the operator's own configuration adds and
+nobody here knows counts for neither.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from rayllm_operator.api.configuration import OperatorConfiguration
+from rayllm_operator.api.effects import Effect, changed_fields, effect_of_values
+from rayllm_operator.api.findings import Finding
+from rayllm_operator.api.llm_model import LLMModelSpec
+from rayllm_operator.api.meta import ANNOTATION_GENERATION, ANNOTATION_RESTARTED_AT
+from rayllm_operator.api.validation import parse_model
+from rayllm_operator.cli.objects import Model
+from rayllm_operator.cli.planning import catch_all_pools
+from rayllm_operator.controller.records import running_version
+from rayllm_operator.plan import PlanRequest, Pool, plan_model
+from rayllm_operator.plan.consequences import Consequences, consequences
+from rayllm_operator.plan.model_plan import ModelPlan
+from rayllm_operator.render import render_ray_service
+from rayllm_operator.render.effects import effect_of
+
+RESTARTED_AT = f"metadata.annotations.{ANNOTATION_RESTARTED_AT}"
+
+
+@dataclass(frozen=True)
+class Existing:
+    """A model that is there before the file is applied."""
+
+    spec: LLMModelSpec
+    restarted_at: str
+    ray_service: Mapping[str, Any] | None = None
+    """Its RayService in a cluster; None where it has none."""
+
+    @property
+    def render_revision(self) -> str:
+        """The render revision that it runs with; empty where it does not run in a cluster."""
+        running = running_version(self.ray_service)
+        return running.render_revision if running else ""
+
+
+@dataclass(frozen=True)
+class FieldChange:
+    """A field whose value differs."""
+
+    path: str
+    before: Any
+    after: Any
+    effect: Effect
+    """What a change of this field does, by the table of docs/changes.md."""
+
+
+@dataclass(frozen=True)
+class ModelChange:
+    """What applying one model does."""
+
+    namespace: str
+    name: str
+    is_new: bool
+    fields: tuple[FieldChange, ...] = ()
+    consequences: Consequences | None = None
+    """None where the model would be refused."""
+    upgrade_type: str = "InPlace"
+    render_revision: str = ""
+    """The render revision that the model runs with; empty where it does not run in a cluster."""
+    findings: tuple[Finding, ...] = ()
+    """What the operator would say of the model."""
+
+
+def change_of(
+    model: Model,
+    namespace: str,
+    existing: Existing | None,
+    pools: Sequence[Pool] | None,
+    configuration: OperatorConfiguration,
+) -> ModelChange:
+    """Return what applying a model does; where ``pools`` is None, on one that offers what it asks for."""
+    request = PlanRequest(
+        name=model.name,
+        namespace=namespace,
+        spec=model.spec,
+        pools=_pools(model.spec, pools),
+        configuration=configuration,
+        restarted_at=model.restarted_at,
+        running=running_version(existing.ray_service) if existing else None,
+    )
+    upgrade = model.spec.cluster_config and model.spec.cluster_config.upgrade
+    change = ModelChange(
+        namespace=namespace,
+        name=model.name,
+        is_new=existing is None,
+        upgrade_type=(upgrade and upgrade.type) or "InPlace",
+    )
+    if existing is None:
+        result = plan_model(request)
+        start = consequences(result.plan, Effect.START_OR_STOP) if result.plan else None
+        return replace(change, consequences=start, findings=result.findings)
+    before = _rendered(_before(request, existing, pools))
+    if request.running is None and before is not None:
+        request = replace(request, running=running_version(before))
+    result = plan_model(request)
+    changes = tuple(_changes(model, existing))
+    return replace(
+        change,
+        fields=changes,
+        consequences=_consequences(result.plan, before, is_touched=bool(changes)),
+        render_revision=existing.render_revision,
+        findings=result.findings,
+    )
+
+
+def existing_of(obj: Mapping[str, Any], ray_service: Mapping[str, Any] | None) -> Existing | None:
+    """Return a model of a cluster; None where its spec is not valid, so that nothing can be said of it."""
+    spec, _ = parse_model(obj.get("spec"))
+    annotations = obj["metadata"].get("annotations") or {}
+    return Existing(spec, annotations.get(ANNOTATION_RESTARTED_AT, ""), ray_service) if spec else None
+
+
+def _pools(spec: LLMModelSpec, pools: Sequence[Pool] | None) -> tuple[Pool, ...]:
+    return catch_all_pools(spec) if pools is None else tuple(pools)
+
+
+def _before(request: PlanRequest, existing: Existing, pools: Sequence[Pool] | None) -> PlanRequest:
+    return replace(
+        request,
+        spec=existing.spec,
+        restarted_at=existing.restarted_at,
+        pools=_pools(existing.spec, pools),
+    )
+
+
+def _rendered(request: PlanRequest) -> dict[str, Any] | None:
+    """Return the RayService of a model as if the operator had written it; None where it has none."""
+    plan = plan_model(request).plan
+    manifest = render_ray_service(plan) if plan else None
+    if manifest is not None:
+        manifest["metadata"]["annotations"][ANNOTATION_GENERATION] = "1"
+    return manifest
+
+
+def _changes(model: Model, existing: Existing) -> list[FieldChange]:
+    changes = [
+        FieldChange(path, before, after, effect_of_values(path, before, after))
+        for path, before, after in changed_fields(existing.spec, model.spec)
+    ]
+    if model.restarted_at != existing.restarted_at:
+        values = existing.restarted_at or None, model.restarted_at or None
+        changes.append(FieldChange(RESTARTED_AT, *values, Effect.ROLLING_RESTART))
+    return changes
+
+
+def _consequences(
+    plan: ModelPlan | None, ray_service: Mapping[str, Any] | None, *, is_touched: bool
+) -> Consequences | None:
+    if plan is None:
+        return None
+    wanted = render_ray_service(plan)
+    if not is_touched or (wanted is None and ray_service is None):
+        return consequences(plan, Effect.NONE)
+    if wanted is None or ray_service is None:
+        return consequences(plan, Effect.START_OR_STOP)
+    return consequences(plan, effect_of(wanted, ray_service))
