@@ -10,11 +10,9 @@ import pytest
 from tests.harness.local_stack import Kubectl
 from tests.integration.namespaced_kubectl import NamespacedKubectl
 from tests.integration.operator_process import OperatorProcess, eventually, running_operator
-from tests.integration.test_controller import Namespace, cluster
+from tests.integration.played_kuberay import Namespace
 
 pytestmark = pytest.mark.integration
-
-__all__ = ["cluster"]
 
 OLD = {"image": "engine:1", "ray": "2.60.0", "vllm": "0.29.0"}
 NEW = {"image": "engine:2", "ray": "2.60.0", "vllm": "0.29.0"}
