@@ -26,6 +26,9 @@ _WAITS_FOR_PODS = frozenset(
 )
 """Reasons that say no more than that something is on its way."""
 
+MAKES_ROOM = "With upgrade.type: Recreate the old version goes first, and makes room."
+"""What to do where a new version finds no node beside the one that serves."""
+
 LOOK_AGAIN_AT_FOREIGN_SECONDS = 60.0
 """Objects of others are not watched: whether a taken name is free again has to be asked for."""
 
@@ -68,7 +71,7 @@ def _with_waiting_pods(verdict: Verdict, situation: Situation) -> Verdict:
         return because(verdict, cause, situation)
     if not verdict.ready:
         return verdict
-    beside = (verdict.work[0], f"{verdict.work[1]} {cause}") if verdict.work else None
+    beside = (verdict.work[0], f"{verdict.work[1]} {cause} {MAKES_ROOM}") if verdict.work else None
     return replace(verdict, message=f"{verdict.message} {cause}", work=beside)
 
 

@@ -155,7 +155,8 @@ SLOW = (
             NOT_SCHEDULED,
             "ReplicaNotPlaced",
             "Ray has had no room for 1 replica for over 30 s: each needs "
-            '[{"CPU": 1.0, "cpu_pool": 0.01}], and {} are free.',
+            '[{"CPU": 1.0, "cpu_pool": 0.01}], and {} are free. To replace a version without more room, write '
+            "upgrade.maxSurge: 0 or upgrade.type: Recreate.",
         ),
         (SLOW, "ApplicationStarting", "Serve says DEPLOYING."),
         ("", "ApplicationStarting", "Serve says DEPLOYING."),

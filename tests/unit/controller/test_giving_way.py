@@ -201,6 +201,8 @@ def test_a_new_version_that_finds_no_node_moves_on_without_touching_the_one_that
     for _ in range(2):
         world.kuberay_says(kuberay_status("tiny-aaaaa", "tiny-bbbbb", application="DEPLOYING"))
         world.settle()
+        work = world.observed.condition("Reconciling")["message"]
+        assert work.endswith("With upgrade.type: Recreate the old version goes first, and makes room."), work
         world.later(PENDING).reconcile()
     assert world.bounds("tiny-aaaaa") == {"cpu": (1, 2), "spare": (0, 2)}
     assert world.bounds("tiny-bbbbb") == {"cpu": (0, 0), "spare": (1, 2)}

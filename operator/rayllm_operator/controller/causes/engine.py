@@ -75,6 +75,7 @@ def _not_scheduled(message: str) -> Cause | None:
         Reason.REPLICA_NOT_PLACED,
         f"Ray has had no room for {count} replica{'s' if count != '1' else ''} for over 30 s: "
         f"each needs {required}, and {available} are free",
+        "To replace a version without more room, write upgrade.maxSurge: 0 or upgrade.type: Recreate",
     )
 
 

@@ -1,0 +1,207 @@
+"""Fields changed on a running model, one after the other: exactly the stated effect happens.
+
+The model has the echo engine behind the real server class. Every field whose change restarts nothing is walked
+through, and some of those that restart; tests/e2e/test_effects.py judges all fields by the rules of KubeRay and
+Serve. Its pods are whole nodes, because nothing here adds pods for replicas that wait. RAYLLM_ALL_CHANGES=1 walks
+through every field that a model without files can have.
+"""
+
+import contextlib
+import json
+import os
+import secrets
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from rayllm_engine.echo import ENGINE_CLASS
+from rayllm_operator.api.effects import Effect, field_effect
+from tests.data.field_changes import BASE, CHANGES, POOLS, changed, spec_after, spec_before
+from tests.e2e.test_whole_path import configuration
+from tests.harness.fixtures import KubeRay
+from tests.harness.local_stack import Kubectl, operator_command, program, wait_until
+from tests.harness.rayllm_api import RayllmApi, model, pool
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1800)]
+
+NAME = "tiny"
+SECONDS = 90
+ECHO = {"RAYLLM_VLLM_ENGINE_CLS": ENGINE_CLASS}
+
+NEEDS_MORE = (
+    "mirror_config",
+    "model_id",
+    "tokenizer_id",
+    "engine_config.type",
+    "num_workers",
+    "gpu",
+    "label_selector",
+)
+"""Parts of the paths of fields whose new value needs files, GPUs, labels or a second engine process."""
+
+SOME = (
+    "engine_config.max_total_tokens",
+    "engine_config.generation.stopping_sequences",
+    "deployment_config.ray_actor_options.runtime_env",
+    "cluster_config.podLabels",
+    "cluster_config.head.resources.memory",
+)
+"""Fields that restart something and are always walked through."""
+
+
+def walk(*effects: Effect) -> list[str]:
+    """Return the fields of some classes that can be changed alone on the model."""
+    return [
+        path
+        for path in CHANGES
+        if field_effect(path).effect in effects
+        and spec_before(path) == BASE
+        and not path.startswith(("scaling_config.", "deployment_config.ray_actor_options.num"))
+        and not any(part in path for part in NEEDS_MORE)
+    ]
+
+
+def with_echo(spec: dict[str, Any]) -> dict[str, Any]:
+    """Return a spec whose engine is the echo engine."""
+    path = "engine_config.runtime_env.env_vars"
+    own = (spec["engine_config"].get("runtime_env") or {}).get("env_vars") or {}
+    return changed(spec, path, {**own, **ECHO})
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What runs, as a change can alter it."""
+
+    told: str
+    """What the RayService tells Serve and the autoscaler."""
+    cluster: str
+    replicas: frozenset[str]
+    """Ids of the model's replicas that run."""
+
+    def effect_until(self, after: "Seen") -> Effect:
+        """Return what happened between two looks."""
+        if after.cluster != self.cluster:
+            return Effect.NEW_CLUSTER
+        if after.replicas - self.replicas and self.replicas - after.replicas:
+            return Effect.ROLLING_RESTART
+        return Effect.NONE if after.told == self.told else Effect.IN_PLACE
+
+
+@dataclass(frozen=True)
+class Running:
+    """The model in its cluster."""
+
+    kubectl: Kubectl
+    namespace: str
+    api: RayllmApi
+
+    def apply(self, spec: dict[str, Any]) -> None:
+        """Apply a spec."""
+        self.api.apply(model(with_echo(spec), NAME), "--server-side", "--force-conflicts")
+
+    def change_to(self, spec: dict[str, Any]) -> Seen:
+        """Apply a spec, wait until it is carried out, and return what runs then."""
+        self.apply(spec)
+        wanted = self.read("llm")["metadata"]["generation"]
+        try:
+            wait_until(f"generation {wanted}", lambda: self._is_done(wanted) or None, seconds=SECONDS)
+            return wait_until("replicas", self.look, seconds=SECONDS)
+        except Exception as error:
+            error.add_note(self.api("describe", "llm", NAME))
+            raise
+
+    def read(self, kind: str) -> Any:
+        """Read the model or its RayService."""
+        return self.kubectl.json("--namespace", self.namespace, "get", kind, NAME)
+
+    def look(self) -> Seen | None:
+        """Return what runs; None while Serve is at work."""
+        ray_service = self.read("rayservice")
+        status = ray_service.get("status") or {}
+        cluster = (status.get("activeServiceStatus") or {}).get("rayClusterName", "")
+        head = f"/api/v1/namespaces/{self.namespace}/services/{cluster}-head-svc:dashboard/proxy"
+        applications = json.loads(self.kubectl("get", "--raw", f"{head}/api/serve/applications/"))[
+            "applications"
+        ]
+        (application,) = applications.values()
+        (deployment,) = [found for name, found in application["deployments"].items() if ":" in name]
+        states = {replica["replica_id"]: replica["state"] for replica in deployment["replicas"]}
+        if application["status"] != "RUNNING" or set(states.values()) != {"RUNNING"}:
+            return None
+        groups = ray_service["spec"]["rayClusterConfig"]["workerGroupSpecs"]
+        bounds = [(group["minReplicas"], group["maxReplicas"]) for group in groups]
+        return Seen(f"{bounds} {ray_service['spec']['serveConfigV2']}", cluster, frozenset(states))
+
+    def _is_done(self, generation: int) -> bool:
+        status = self.read("llm").get("status") or {}
+        conditions = {item["type"]: item for item in status.get("conditions") or []}
+        ready = conditions.get("Ready") or {}
+        return (
+            ready.get("status") == "True"
+            and ready["observedGeneration"] == generation
+            and "Reconciling" not in conditions
+        )
+
+
+@pytest.fixture(scope="module")
+def running(
+    installed_crds: RayllmApi, kuberay: KubeRay, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Running]:
+    """Serve the model with the echo engine."""
+    kubectl, logs = installed_crds.kubectl, tmp_path_factory.mktemp("changes")
+    namespace = f"changes-{secrets.token_hex(3)}"
+    api = RayllmApi(kubectl, installed_crds.folder, namespace)
+    with contextlib.ExitStack() as stack:
+        command = [*operator_command(0), "--configuration", str(configuration(logs, kuberay))]
+        stack.enter_context(program("operator", command, logs, KUBECONFIG=str(kubectl.kubeconfig)))
+        kubectl("create", "namespace", namespace)
+        for name, spec in POOLS.items():
+            api.apply(pool({**spec, "workerPod": "Node"}, name))
+        found = Running(kubectl, namespace, api)
+        found.change_to(BASE)
+        yield found
+        api("delete", "llm", NAME, "--wait=true", "--timeout=60s")
+        for name in POOLS:
+            kubectl("delete", "gpunodepool", name)
+
+
+def walked(running: Running, paths: list[str]) -> dict[str, Effect]:
+    """Change fields one after the other, each back to what it was with the change of the next."""
+    effects, before = {}, running.change_to(BASE)
+    for path in paths:
+        after = running.change_to(spec_after(path, CHANGES[path]))
+        effects[path] = before.effect_until(after)
+        before = after
+    return effects
+
+
+def test_what_touches_nothing_that_runs(running: Running) -> None:
+    paths = walk(Effect.NONE)
+    assert len(paths) >= 10
+    assert walked(running, paths) == dict.fromkeys(paths, Effect.NONE)
+
+
+def test_what_is_changed_in_place(running: Running) -> None:
+    paths = walk(Effect.IN_PLACE)
+    assert len(paths) > 15
+    assert walked(running, paths) == dict.fromkeys(paths, Effect.IN_PLACE)
+
+
+@pytest.mark.parametrize("effect", [Effect.ROLLING_RESTART, Effect.NEW_CLUSTER])
+def test_what_restarts(running: Running, effect: Effect) -> None:
+    is_wanted = set(CHANGES if os.environ.get("RAYLLM_ALL_CHANGES") else SOME)
+    paths = [path for path in walk(effect) if path in is_wanted]
+    assert len(paths) >= 2
+    assert walked(running, paths) == dict.fromkeys(paths, effect)
+
+
+def test_what_stops_the_model(running: Running) -> None:
+    running.apply(changed(BASE, "enabled", False))
+    wait_until(
+        "the end of the RayService",
+        lambda: not running.api("get", "rayservice", NAME, "--ignore-not-found") or None,
+        seconds=SECONDS,
+    )
+    assert running.change_to(BASE).replicas
