@@ -185,7 +185,8 @@ class Upgrade(KubernetesSection):
     """Extra replicas during a change in place: they start before old ones stop. With 0 an old replica stops
     first, and a model of one replica is away meanwhile. Default 1 where the pools hold it, else 0."""
     ready_timeout_seconds: NonNegativeCount | None = None
-    """Seconds that a new version may take to serve. Default 3600."""
+    """Seconds that a new version may take to serve once its pods have nodes; then the model is Stalled, and
+    what serves serves on. 0: for ever. Default 3600."""
     drain_seconds: NonNegativeCount | None = None
     """Seconds that the old version keeps answering its last requests. Default 60."""
     engine: Literal["Pinned", "Auto"] | None = None

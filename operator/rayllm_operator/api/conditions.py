@@ -102,6 +102,8 @@ class Reason(StrEnum):
     """A container ended with an error. The message has its exit code and its last word."""
     REPLICA_NOT_PLACED = "ReplicaNotPlaced"
     """Ray has no room for a replica. The message says what it needs and what is free."""
+    NOT_READY_IN_TIME = "NotReadyInTime"
+    """A version had nodes and did not serve within upgrade.readyTimeoutSeconds. The message says what for."""
     RUNTIME_ENVIRONMENT_FAILED = "RuntimeEnvironmentFailed"
     """Ray could not set up ``engine_config.runtime_env``. The message has its words."""
     INVALID_SETTINGS = "InvalidSettings"

@@ -5,6 +5,7 @@ from rayllm_operator.api.cluster_config import ClusterConfig
 from rayllm_operator.api.conditions import Conditions
 from rayllm_operator.api.deployment_config import DeploymentConfig
 from rayllm_operator.api.registry import EngineConfig, MultiplexConfig, ScalingConfig
+from rayllm_operator.api.startup import Startup
 
 
 class LLMModelSpec(RegistrySection):
@@ -100,3 +101,7 @@ class LLMModelStatus(KubernetesSection):
     """The engine image in use."""
     render_revision: str | None = None
     """The renderer's revision that made the RayService in use."""
+    startup: Startup | None = None
+    """The last start, or the one under way."""
+    previous_startup: Startup | None = None
+    """The start before that, to compare."""

@@ -16,7 +16,10 @@ from rayllm_operator.controller.events import notes
 from rayllm_operator.controller.observed import Observed, is_being_deleted
 from rayllm_operator.controller.pool_choices import waiting_cause
 from rayllm_operator.controller.readiness import because, readiness
+from rayllm_operator.controller.ready_timeout import within_ready_timeout
+from rayllm_operator.controller.replica_startups import READ_AGAIN_SECONDS
 from rayllm_operator.controller.situation import Situation
+from rayllm_operator.controller.startup import is_under_way
 from rayllm_operator.controller.status import pool_grace_left, render_status
 from rayllm_operator.controller.turns import LOOK_AGAIN_SECONDS, hold_back
 from rayllm_operator.controller.verdict import Verdict
@@ -43,8 +46,9 @@ def decide(observed: Observed, configuration: OperatorConfiguration, now: dateti
     actions, ahead = hold_back(child_actions(observed, acceptance), observed, acceptance.plan)
     situation = replace(situation, actions=actions)
     verdict = _while_recreated(_with_waiting_pods(readiness(situation), situation), observed)
-    verdict = _with_turn(verdict, ahead)
+    verdict = _with_turn(within_ready_timeout(verdict, situation), ahead)
     status = render_status(situation, verdict)
+    is_told = is_under_way(situation, status)
     return Decision(
         actions=tuple(situation.actions),
         status=None if status == observed.status else status,
@@ -54,10 +58,12 @@ def decide(observed: Observed, configuration: OperatorConfiguration, now: dateti
             pool_grace_left(situation),
             acceptance.ways.next_change_seconds,
             _foreign(acceptance),
+            READ_AGAIN_SECONDS if is_told else None,
         ),
         wants_ray_cluster=observed.ray_cluster is None and situation.wants_ray_cluster,
         wants_serve_details=observed.serve is None and situation.wants_serve_details,
         wants_events_of=situation.silent_pod if verdict.work and not observed.pod_events else "",
+        wants_startups=is_told,
         wants_proof=verdict.wants_proof,
     )
 

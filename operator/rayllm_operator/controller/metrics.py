@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping
 from contextlib import suppress
+from datetime import datetime
+from typing import Any
 
 from prometheus_client import Counter, Gauge, Histogram
 
@@ -32,6 +34,11 @@ MODEL_COST = Gauge(
     "What a model costs in an hour, in the currency of the pools' prices: now, at min, at max replicas. "
     "Absent where a price is unknown.",
     ["namespace", "name", "kind"],
+)
+STARTUP_SECONDS = Gauge(
+    "rayllm_model_startup_phase_seconds",
+    "Seconds that each finished phase of a model's last start took.",
+    ["namespace", "name", "phase"],
 )
 RESYNCS = Counter("rayllm_operator_resync", "Full looks at everything, by result.", ["result"])
 
@@ -76,6 +83,36 @@ class CostGauge:
     def remove(self, namespace: str, name: str) -> None:
         """Forget a model that is gone."""
         self.set(namespace, name, None)
+
+
+class StartupGauge:
+    """Keeps a series for each finished phase of a model's last start."""
+
+    def __init__(self) -> None:
+        self._phases: dict[tuple[str, str], set[str]] = {}
+
+    def set(self, namespace: str, name: str, startup: Mapping[str, Any] | None) -> None:
+        """Say what ``status.startup`` says."""
+        phases = (startup or {}).get("phases") or []
+        seconds = {phase["name"]: lasted for phase in phases if (lasted := _seconds(phase)) is not None}
+        known = self._phases.pop((namespace, name), set())
+        for phase in known - set(seconds):
+            STARTUP_SECONDS.remove(namespace, name, phase)
+        for phase, lasted in seconds.items():
+            STARTUP_SECONDS.labels(namespace, name, phase).set(lasted)
+        if seconds:
+            self._phases[namespace, name] = set(seconds)
+
+    def remove(self, namespace: str, name: str) -> None:
+        """Forget a model that is gone."""
+        self.set(namespace, name, None)
+
+
+def _seconds(phase: Mapping[str, Any]) -> float | None:
+    if not phase.get("endedAt"):
+        return None
+    ended, began = (datetime.fromisoformat(phase[key]) for key in ("endedAt", "startedAt"))
+    return (ended - began).total_seconds()
 
 
 _COSTS = {"now": "perHour", "min": "perHourAtMin", "max": "perHourAtMax"}

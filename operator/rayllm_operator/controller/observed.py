@@ -24,6 +24,20 @@ class ServeDetails:
 
 
 @dataclass(frozen=True)
+class ReplicaStartup:
+    """How far one replica is with its start, by the gauges of its node (docs/metrics.md)."""
+
+    phases: Mapping[str, tuple[float, float | None]]
+    """When each phase began and ended, in seconds since 1970; None: it lasts."""
+    bytes_done: int | None = None
+    """Bytes of the model on the replica's node."""
+    bytes_total: int | None = None
+    """Bytes of the model's files."""
+    bytes_per_second: int | None = None
+    """How fast they come."""
+
+
+@dataclass(frozen=True)
 class Proof:
     """The outcome of the operator's own request through the model's Service."""
 
@@ -68,6 +82,8 @@ class Observed:
     """What Serve says; None where it was not asked or did not answer."""
     serve_error: str = ""
     """Why Serve did not answer; empty where it was not asked or did."""
+    startups: tuple[ReplicaStartup, ...] = ()
+    """What the replicas' gauges say of their start; empty also where nobody needed to look."""
     proof: Proof | None = None
     """The outcome of this pass's request, if there was one."""
     write_error: str = ""

@@ -28,12 +28,14 @@ from rayllm_operator.controller.metrics import (
     RECONCILES,
     CostGauge,
     ReadyGauge,
+    StartupGauge,
 )
 from rayllm_operator.controller.observed import Observed
 from rayllm_operator.controller.pools import asked_of_pools, pool_status, runs
 from rayllm_operator.controller.proof import ask_serve, prove
 from rayllm_operator.controller.queue import KeyedQueue
 from rayllm_operator.controller.recorder import Recorder
+from rayllm_operator.controller.replica_startups import READ_AGAIN_SECONDS, Pauses, gather_startups
 from rayllm_operator.controller.turns import takes_turn
 from rayllm_operator.kube.errors import ApiError
 from rayllm_operator.kube.kinds import GPU_NODE_POOL, LLM_MODEL, NODE
@@ -75,6 +77,8 @@ class Reconciler:
         self._turns = asyncio.Lock()
         self._gauge = ReadyGauge()
         self._costs = CostGauge()
+        self._durations = StartupGauge()
+        self._startups = Pauses(READ_AGAIN_SECONDS)
 
     async def reconcile(self, key: Key) -> float | None:
         """Look at one object; return the seconds after which to look again, or None."""
@@ -101,7 +105,9 @@ class Reconciler:
         if found is None:
             self._gauge.remove(key.namespace, key.name)
             self._costs.remove(key.namespace, key.name)
+            self._durations.remove(key.namespace, key.name)
             self._recorder.forget(key)
+            self._startups.forget(key)
             return None
         observed, decision = found
         try:
@@ -136,7 +142,9 @@ class Reconciler:
             observed = await ask_serve(self._api, observed)
         if decision.wants_events_of:
             observed = await gather_pod_events(self._api, observed, decision.wants_events_of)
-        if decision.wants_ray_cluster or decision.wants_serve_details or decision.wants_events_of:
+        if decision.wants_startups and self._startups.is_due(key, self._clock()):
+            observed = await gather_startups(self._api, observed)
+        if decision.wants_more:
             decision = self._decide(observed)
         return observed, decision
 
@@ -147,6 +155,9 @@ class Reconciler:
         if model is None or model["metadata"].get("generation") != observed.metadata.get("generation"):
             return 0.0
         observed = replace(observed, model=model, proof=proof)
+        if proof.succeeded:
+            # The last chance to learn how long each part of the start took.
+            observed = await gather_startups(self._api, observed)
         decision = self._decide(observed)
         await self._say(observed, decision)
         return decision.requeue_after_seconds
@@ -176,6 +187,7 @@ class Reconciler:
             namespace, name = observed.metadata["namespace"], observed.metadata["name"]
             self._gauge.set(namespace, name, status["reason"], ready=status["ready"] == "True")
             self._costs.set(namespace, name, status.get("cost"))
+            self._durations.set(namespace, name, status.get("startup"))
 
     def _wake_pools(self, before: Object, after: Object) -> None:
         changed = asked_of_pools(before) ^ asked_of_pools(after)

@@ -11,6 +11,7 @@ from rayllm_operator.controller.observed import Observed
 from rayllm_operator.controller.pool_choices import pool_choices
 from rayllm_operator.controller.records import running_version
 from rayllm_operator.controller.situation import Situation
+from rayllm_operator.controller.startup import startup_status
 from rayllm_operator.controller.verdict import Verdict
 from rayllm_operator.controller.worker_bounds import bounds_text, live_bounds
 from rayllm_operator.render import serve_url
@@ -37,6 +38,7 @@ def render_status(situation: Situation, verdict: Verdict) -> dict[str, Any]:
         **_replicas(situation, verdict),
         **_pools(situation),
         **_running(situation),
+        **startup_status(situation, verdict),
     }
     return {key: value for key, value in status.items() if value is not None}
 

@@ -20,8 +20,8 @@ from kubernetes.aio import client, config
 from rayllm_operator.api.meta import FIELD_MANAGER, STATUS_FIELD_MANAGER
 from rayllm_operator.kube import errors
 from rayllm_operator.kube.answers import error_of
-from rayllm_operator.kube.kinds import SERVICE, Kind
-from rayllm_operator.kube.port import Answer, Manifest, Object, Operation, ServicePort
+from rayllm_operator.kube.kinds import POD, SERVICE, Kind
+from rayllm_operator.kube.port import Answer, Manifest, Object, Operation, PodPort, ServicePort
 
 REQUEST_TIMEOUT_SECONDS = 30.0
 LIST_PAGE = 500
@@ -189,6 +189,20 @@ class KubernetesApi:
                 method, service + path, operation, body=body, timeout_seconds=timeout_seconds
             )
         url = f"http://{target.service}.{target.namespace}.svc:{target.port}{path}"
+        return await self._direct(method, url, operation, body=body, timeout_seconds=timeout_seconds)
+
+    async def pod_request(self, target: PodPort, path: str, timeout_seconds: float = 5.0) -> Answer:
+        """GET from an HTTP server in a pod, the configured way."""
+        operation = f"ask Pod {target.namespace}/{target.pod}: GET {path}"
+        if self._service_access is ServiceAccess.API_SERVER_PROXY:
+            pod = POD.path(target.namespace, f"{target.pod}:{target.port}", "proxy")
+            return await self._send("GET", pod + path, operation, timeout_seconds=timeout_seconds)
+        url = f"http://{target.address}:{target.port}{path}"
+        return await self._direct("GET", url, operation, timeout_seconds=timeout_seconds)
+
+    async def _direct(
+        self, method: str, url: str, operation: str, *, body: Any = None, timeout_seconds: float
+    ) -> Answer:
         timeout = aiohttp.ClientTimeout(total=timeout_seconds)
         try:
             async with self._session.request(method, url, json=body, timeout=timeout) as response:

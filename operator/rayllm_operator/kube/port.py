@@ -33,6 +33,17 @@ class ServicePort:
 
 
 @dataclass(frozen=True)
+class PodPort:
+    """A port of a pod: the address of an HTTP server that no Service tells from its neighbours."""
+
+    namespace: str
+    pod: str
+    address: str
+    """The pod's IP address, for the direct way."""
+    port: int
+
+
+@dataclass(frozen=True)
 class Answer:
     """An HTTP answer that came through a Service."""
 
@@ -81,3 +92,6 @@ class ApiPort(Protocol):
         timeout_seconds: float = 10.0,
     ) -> Answer:
         """Ask an HTTP server behind a Service; any status is an answer, only silence raises."""
+
+    async def pod_request(self, target: PodPort, path: str, timeout_seconds: float = 5.0) -> Answer:
+        """GET from an HTTP server in a pod; any status is an answer, only silence raises."""

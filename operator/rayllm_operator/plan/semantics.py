@@ -15,7 +15,6 @@ def check_semantics(spec: LLMModelSpec) -> list[Finding]:
         *check_runtime_envs(spec),
         *keys_of_another_engine(spec),
         *ineffective_keys(spec),
-        *_not_yet(spec),
         *_propagated(spec),
     ]
 
@@ -44,16 +43,6 @@ def _unsupported(spec: LLMModelSpec) -> list[Finding]:
         )
         findings.append(Finding(("engine_config", "model_id"), message))
     return findings
-
-
-def _not_yet(spec: LLMModelSpec) -> list[Finding]:
-    """Name the keys that are accepted and not carried out by this version."""
-    upgrade = spec.cluster_config.upgrade if spec.cluster_config is not None else None
-    given = {
-        ("cluster_config", "upgrade", "readyTimeoutSeconds"): upgrade and upgrade.ready_timeout_seconds,
-    }
-    message = "is not carried out by this version of the operator"
-    return [Finding(path, message, Severity.WARNING) for path, value in given.items() if value]
 
 
 def _propagated(spec: LLMModelSpec) -> list[Finding]:

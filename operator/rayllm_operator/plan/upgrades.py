@@ -8,6 +8,7 @@ from rayllm_operator.api.cluster_config import ClusterConfig
 
 _WHOLE = 100
 _DEFAULT_SURGE = 1
+_READY_TIMEOUT_SECONDS = 3600
 
 
 def frees_first(cluster: ClusterConfig | None) -> bool:
@@ -37,6 +38,12 @@ def max_surge(cluster: ClusterConfig | None, highest: int, room: int) -> int:
         return 0
     asked = asked_surge(cluster)
     return asked if asked is not None else min(_DEFAULT_SURGE, max(0, room - highest))
+
+
+def ready_timeout_seconds(cluster: ClusterConfig) -> int:
+    """Return ``upgrade.readyTimeoutSeconds``: 0 for no limit, 3600 where it is not written."""
+    asked = cluster.upgrade.ready_timeout_seconds if cluster.upgrade else None
+    return _READY_TIMEOUT_SECONDS if asked is None else asked
 
 
 def surge_percent(surge: int, highest: int) -> int:

@@ -100,10 +100,17 @@ def a_worker_pod(
     conditions = (
         [{**condition, "lastTransitionTime": timestamp(waiting_since)}] if waiting_since is not None else []
     )
+    metadata = {
+        "name": name,
+        "namespace": "models",
+        "labels": labels,
+        "resourceVersion": "30",
+        "creationTimestamp": "2026-11-23T11:59:40Z",
+    }
     return {
         "apiVersion": "v1",
         "kind": "Pod",
-        "metadata": {"name": name, "namespace": "models", "labels": labels, "resourceVersion": "30"},
+        "metadata": metadata,
         "spec": {"nodeName": node} if node else {},
         "status": {"phase": "Running" if node else "Pending", "conditions": conditions},
     }

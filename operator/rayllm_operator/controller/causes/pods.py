@@ -64,6 +64,14 @@ def runs_since(pod: Manifest) -> str:
     return max(started) if started and all(started) else ""
 
 
+def ready_since(pod: Manifest) -> str:
+    """Return since when a pod is ready, RFC 3339; empty where it is not."""
+    for condition in (pod.get("status") or {}).get("conditions") or []:
+        if condition["type"] == "Ready" and condition["status"] == "True":
+            return str(condition.get("lastTransitionTime") or "")
+    return ""
+
+
 def _causes(pod: Manifest) -> Iterator[Cause]:
     if _deleted_at(pod):
         # KubeRay deletes a pod whose Ray container has ended: how that came is all that is left to learn.

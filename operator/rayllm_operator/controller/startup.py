@@ -1,0 +1,190 @@
+"""``status.startup``: the timeline of a model's start, from pods, gauges and the operator's own request.
+
+A start is that of a RayCluster and of the application on it: a change that replaces replicas in place is a
+start too, without the phases of pods. The last start is kept beside the one under way.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from rayllm_operator.api.startup import Phase
+from rayllm_operator.controller.causes.pods import ready_since, runs_since, scheduled_at
+from rayllm_operator.controller.observed import ReplicaStartup
+from rayllm_operator.controller.situation import Situation
+from rayllm_operator.controller.verdict import Verdict
+from rayllm_operator.kube.port import Object
+from rayllm_operator.render.effects import code_digest
+
+Entry = dict[str, Any]
+
+_GAUGES = {"download": Phase.DOWNLOAD, "engine": Phase.ENGINE, "warm_up": Phase.WARM_UP}
+_ORDER = [str(phase) for phase in Phase]
+_SKEW_SECONDS = 2.0
+"""By how much a node's clock may be behind: what began earlier belongs to an earlier start."""
+
+
+def startup_status(situation: Situation, verdict: Verdict) -> dict[str, Entry | None]:
+    """Return ``startup`` and ``previousStartup``."""
+    status = situation.observed.status
+    last, previous = status.get("startup"), status.get("previousStartup")
+    started = started_before(situation)
+    if started is None:
+        if not _is_starting(situation, verdict):
+            return {"startup": last, "previousStartup": previous}
+        started, previous = _begun(situation, last), last
+    if started.get("endedAt"):
+        return {"startup": started, "previousStartup": previous}
+    return {"startup": _looked_at(situation, verdict, started), "previousStartup": previous}
+
+
+def started_before(situation: Situation) -> Entry | None:
+    """Return the start that the status knows of what is to serve; None where that has none yet."""
+    last: Entry | None = situation.observed.status.get("startup")
+    if last is None or situation.ray_service is None:
+        return None
+    known = last["rayClusterName"], last["code"]
+    return last if known == (situation.target, _code(situation)) else None
+
+
+def is_under_way(situation: Situation, status: Mapping[str, Any]) -> bool:
+    """Return whether replicas may tell how far a start is, by the status that is about to be written."""
+    started = status.get("startup") or {}
+    if not started or started.get("endedAt") or situation.ray_service is None:
+        return False
+    return any((pod.get("status") or {}).get("podIP") for pod in situation.pods_of(situation.target))
+
+
+def placed_since(started: Entry) -> str:
+    """Return since when all pods of a start have nodes, RFC 3339; empty while they wait for one.
+
+    A start on the RayCluster that runs needs no nodes.
+    """
+    for phase in started.get("phases") or []:
+        if phase["name"] == Phase.SCHEDULING:
+            return str(phase.get("endedAt") or "")
+    return str(started["startedAt"])
+
+
+def seconds_of(phase: Entry, now: datetime) -> float:
+    """Return how long a phase took, or lasts."""
+    began, ended = phase["startedAt"], phase.get("endedAt")
+    return ((_moment(ended) if ended else now) - _moment(began)).total_seconds()
+
+
+def _is_starting(situation: Situation, verdict: Verdict) -> bool:
+    if not situation.target or situation.is_paused:
+        return False
+    return not (verdict.ready and verdict.work is None)
+
+
+def _begun(situation: Situation, last: Entry | None) -> Entry:
+    pods = situation.pods_of(situation.target)
+    is_new = last is None or last["rayClusterName"] != situation.target
+    created = min((str(pod["metadata"]["creationTimestamp"]) for pod in pods), default="") if is_new else ""
+    return {
+        "rayClusterName": situation.target,
+        "code": _code(situation),
+        "generation": situation.target_generation,
+        "startedAt": created or _text(situation.now),
+    }
+
+
+def _looked_at(situation: Situation, verdict: Verdict, started: Entry) -> Entry:
+    began = _moment(started["startedAt"])
+    phases: dict[str, Entry] = {phase["name"]: phase for phase in started.get("phases") or []}
+    phases |= {phase["name"]: phase for phase in _pod_phases(situation, began)}
+    phases |= {phase["name"]: phase for phase in _replica_phases(situation.observed.startups, began)}
+    entry = {key: value for key, value in started.items() if key not in ("phases", "slowest")}
+    if verdict.ready and verdict.work is None:
+        entry["endedAt"] = _text(situation.now)
+        phases |= _ended(phases, entry)
+    ordered = sorted(phases.values(), key=lambda phase: _ORDER.index(phase["name"]))
+    if ordered:
+        slowest = max(ordered, key=lambda phase: seconds_of(phase, situation.now))
+        entry |= {"slowest": slowest["name"], "phases": ordered}
+    return entry
+
+
+def _pod_phases(situation: Situation, began: datetime) -> Iterator[Entry]:
+    """Yield the phases of the pods, where these belong to the start and not to an earlier one."""
+    pods = situation.pods_of(situation.target)
+    created = [str(pod["metadata"]["creationTimestamp"]) for pod in pods]
+    if not created or (began - _moment(min(created))).total_seconds() > _SKEW_SECONDS:
+        return
+    start = min(created)
+    for phase, moment_of in (
+        (Phase.SCHEDULING, scheduled_at),
+        (Phase.CONTAINERS, runs_since),
+        (Phase.RAY, ready_since),
+    ):
+        end = _last(pods, moment_of)
+        yield _phase(phase, start, end)
+        if not end:
+            return
+        start = end
+
+
+def _last(pods: Sequence[Object], moment_of: Any) -> str:
+    """Return when the last of the pods reached something; empty where one has not."""
+    moments = [moment_of(pod) for pod in pods]
+    return str(max(moments)) if all(moments) else ""
+
+
+def _replica_phases(replicas: Sequence[ReplicaStartup], began: datetime) -> Iterator[Entry]:
+    earliest = began.timestamp() - _SKEW_SECONDS
+    for name, phase in _GAUGES.items():
+        spans = [
+            found for replica in replicas if (found := replica.phases.get(name)) and found[0] >= earliest
+        ]
+        if not spans:
+            continue
+        ends = [end for _, end in spans]
+        end = max((end for end in ends if end is not None), default=None)
+        is_over = end is not None and None not in ends
+        entry = _phase(
+            phase, _stamp(min(start for start, _ in spans)), _stamp(end) if is_over and end else ""
+        )
+        yield entry | (_download(replicas) if phase is Phase.DOWNLOAD else {})
+
+
+def _download(replicas: Sequence[ReplicaStartup]) -> Entry:
+    """Return the sizes of the largest download."""
+    largest = max(replicas, key=lambda replica: replica.bytes_total or replica.bytes_done or 0)
+    sizes = {
+        "bytesDone": largest.bytes_done,
+        "bytesTotal": largest.bytes_total,
+        "bytesPerSecond": largest.bytes_per_second,
+    }
+    return {key: value for key, value in sizes.items() if value is not None}
+
+
+def _ended(phases: dict[str, Entry], entry: Entry) -> dict[str, Entry]:
+    """Return the phases that the proof closes: itself, and any whose end was not seen."""
+    last = max((phase.get("endedAt") or phase["startedAt"] for phase in phases.values()), default="")
+    proof = _phase(Phase.PROOF, last or entry["startedAt"], entry["endedAt"])
+    return {Phase.PROOF: proof} | {
+        name: {**phase, "endedAt": entry["endedAt"]}
+        for name, phase in phases.items()
+        if not phase.get("endedAt")
+    }
+
+
+def _phase(phase: Phase, start: str, end: str) -> Entry:
+    return {"name": str(phase), "startedAt": start, **({"endedAt": end} if end else {})}
+
+
+def _code(situation: Situation) -> str:
+    return code_digest(situation.application.config)
+
+
+def _moment(timestamp: str) -> datetime:
+    return datetime.fromisoformat(timestamp)
+
+
+def _stamp(seconds: float) -> str:
+    return _text(datetime.fromtimestamp(seconds, UTC))
+
+
+def _text(moment: datetime) -> str:
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
