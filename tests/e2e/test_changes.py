@@ -43,7 +43,6 @@ NEEDS_MORE = (
 
 SOME = (
     "engine_config.max_total_tokens",
-    "engine_config.generation.stopping_sequences",
     "deployment_config.ray_actor_options.runtime_env",
     "cluster_config.podLabels",
     "cluster_config.head.resources.memory",

@@ -69,6 +69,14 @@ class Served:
         """Read objects of the model's namespace."""
         return self.kubectl.json("--namespace", self.namespace, "get", kind, *arguments)
 
+    def rayllm(self, *arguments: str) -> str:
+        """Run a command of ``rayllm`` over the model's namespace and return what it prints."""
+        program = str(Path(sys.executable).with_name("rayllm"))
+        place = [f"--namespace={self.namespace}", f"--kubeconfig={self.kubectl.kubeconfig}"]
+        done = subprocess.run([program, *arguments, *place], capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
     def condition(self, kind: str) -> dict[str, Any]:
         """Return a condition of the model; empty where it has none."""
         conditions = self.read("llm", NAME).get("status", {}).get("conditions", [])
@@ -237,16 +245,25 @@ def test_kubectl_tells_the_whole_story(served: Served) -> None:
     assert "Events:" in described
 
 
+def test_the_start_is_told_phase_by_phase(served: Served) -> None:
+    status = served.read("llm", NAME)["status"]
+    startup = status["startup"]
+    phases = [phase["name"] for phase in startup["phases"]]
+    assert phases == ["Scheduling", "Containers", "Ray", "Engine", "WarmUp", "Proof"], startup
+    moments = [moment for phase in startup["phases"] for moment in (phase["startedAt"], phase["endedAt"])]
+    assert moments == sorted(moments), startup
+    assert startup["slowest"] in phases
+    assert startup["endedAt"] == moments[-1]
+    shown = served.rayllm("status", NAME)
+    assert "Start:" in shown
+    assert "Engine" in shown
+
+
 def test_logs_show_what_the_replica_and_its_engine_write(served: Served) -> None:
     """`kubectl logs` of a worker shows neither: both are files in the pod."""
-    command = [str(Path(sys.executable).with_name("rayllm")), "logs", NAME, "--tail=400"]
-    place = [f"--namespace={served.namespace}", f"--kubeconfig={served.kubectl.kubeconfig}"]
-    done = subprocess.run([*command, *place], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert re.search(r"^==> \w+ \(RUNNING\) serve/replica_\S+ <==$", done.stdout, re.MULTILINE), done.stdout[
-        -3000:
-    ]
-    assert "Initializing a V1 LLM engine" in done.stdout, done.stdout[-3000:]
+    shown = served.rayllm("logs", NAME, "--tail=400")
+    assert re.search(r"^==> \w+ \(RUNNING\) serve/replica_\S+ <==$", shown, re.MULTILINE), shown[-3000:]
+    assert "Initializing a V1 LLM engine" in shown, shown[-3000:]
 
 
 def test_an_unchanged_model_is_not_written(served: Served) -> None:

@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from rayllm_operator.cli.ages import age
+from rayllm_operator.cli.startup_report import start_lines
 from rayllm_operator.kube.port import Object
 
 _WRONG = "bold red"
@@ -93,6 +94,9 @@ def _facts(status: dict[str, Any], model_id: str) -> Iterator[tuple[str, list[st
             "Cost",
             [f"{cost['perHour']} an hour; {cost['perHourAtMin']} to {cost['perHourAtMax']} by its bounds"],
         )
+    for title, field in (("Start", "startup"), ("Start before", "previousStartup")):
+        if startup := status.get(field):
+            yield title, list(start_lines(startup))
     if "engineImage" in status:
         yield "Engine", [f"{status['engineImage']}, render revision {status.get('renderRevision')}"]
     if endpoint := status.get("endpoint"):

@@ -10,6 +10,7 @@ from typing import Any
 
 from rayllm_operator.api.startup import Phase
 from rayllm_operator.controller.causes.pods import ready_since, runs_since, scheduled_at
+from rayllm_operator.controller.conditions import timestamp
 from rayllm_operator.controller.observed import ReplicaStartup
 from rayllm_operator.controller.situation import Situation
 from rayllm_operator.controller.verdict import Verdict
@@ -86,7 +87,7 @@ def _begun(situation: Situation, last: Entry | None) -> Entry:
         "rayClusterName": situation.target,
         "code": _code(situation),
         "generation": situation.target_generation,
-        "startedAt": created or _text(situation.now),
+        "startedAt": created or timestamp(situation.now),
     }
 
 
@@ -97,7 +98,7 @@ def _looked_at(situation: Situation, verdict: Verdict, started: Entry) -> Entry:
     phases |= {phase["name"]: phase for phase in _replica_phases(situation.observed.startups, began)}
     entry = {key: value for key, value in started.items() if key not in ("phases", "slowest")}
     if verdict.ready and verdict.work is None:
-        entry["endedAt"] = _text(situation.now)
+        entry["endedAt"] = timestamp(situation.now)
         phases |= _ended(phases, entry)
     ordered = sorted(phases.values(), key=lambda phase: _ORDER.index(phase["name"]))
     if ordered:
@@ -183,8 +184,4 @@ def _moment(timestamp: str) -> datetime:
 
 
 def _stamp(seconds: float) -> str:
-    return _text(datetime.fromtimestamp(seconds, UTC))
-
-
-def _text(moment: datetime) -> str:
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return timestamp(datetime.fromtimestamp(seconds, UTC))
