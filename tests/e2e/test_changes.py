@@ -28,6 +28,8 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1800)]
 
 NAME = "tiny"
 SECONDS = 90
+SMALL_NODES = {"node": {"cpus": 1, "memory": "6Gi"}, "workerPod": "Node"}
+"""A pod takes a whole node, which is small enough for a real one."""
 ECHO = {"RAYLLM_VLLM_ENGINE_CLS": ENGINE_CLASS}
 
 NEEDS_MORE = (
@@ -63,10 +65,12 @@ def walk(*effects: Effect) -> list[str]:
 
 
 def with_echo(spec: dict[str, Any]) -> dict[str, Any]:
-    """Return a spec whose engine is the echo engine."""
+    """Return a spec whose engine is the echo engine, and of which five replicas fit one CPU."""
     path = "engine_config.runtime_env.env_vars"
     own = (spec["engine_config"].get("runtime_env") or {}).get("env_vars") or {}
-    return changed(spec, path, {**own, **ECHO})
+    spec = changed(spec, path, {**own, **ECHO})
+    spec = changed(spec, "scaling_config.num_cpus_per_worker", 0.2)
+    return changed(spec, "deployment_config.ray_actor_options.num_cpus", 0)
 
 
 @dataclass(frozen=True)
@@ -157,7 +161,7 @@ def running(
         stack.enter_context(program("operator", command, logs, KUBECONFIG=str(kubectl.kubeconfig)))
         kubectl("create", "namespace", namespace)
         for name, spec in POOLS.items():
-            api.apply(pool({**spec, "workerPod": "Node"}, name))
+            api.apply(pool({**spec, **SMALL_NODES}, name))
         found = Running(kubectl, namespace, api)
         found.change_to(BASE)
         yield found

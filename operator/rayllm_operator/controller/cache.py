@@ -21,12 +21,22 @@ def version_of(obj: Object) -> int:
 
 _KEPT: dict[Kind, dict[str, tuple[str, ...]]] = {
     POD: {
-        "spec": ("nodeName",),
-        "status": ("phase", "reason", "message", "conditions", "initContainerStatuses", "containerStatuses"),
+        "spec": ("nodeName", "containers"),
+        "status": (
+            "phase",
+            "reason",
+            "message",
+            "podIP",
+            "conditions",
+            "initContainerStatuses",
+            "containerStatuses",
+        ),
     },
     NODE: {"spec": (), "status": ("allocatable",)},
 }
 """Of kinds that come in thousands only what decisions depend on is kept."""
+
+_KEPT_OF_CONTAINERS = ("name", "ports")
 
 
 def trimmed(kind: Kind, obj: Object) -> Object:
@@ -36,6 +46,11 @@ def trimmed(kind: Kind, obj: Object) -> Object:
         section: {key: value for key, value in (obj.get(section) or {}).items() if key in kept}
         for section, kept in _KEPT.get(kind, {}).items()
     }
+    if containers := sections.get("spec", {}).get("containers"):
+        sections["spec"]["containers"] = [
+            {key: container[key] for key in _KEPT_OF_CONTAINERS if key in container}
+            for container in containers
+        ]
     return {**obj, "metadata": metadata, **sections}
 
 
