@@ -47,10 +47,8 @@ def trimmed(kind: Kind, obj: Object) -> Object:
         for section, kept in _KEPT.get(kind, {}).items()
     }
     if containers := sections.get("spec", {}).get("containers"):
-        sections["spec"]["containers"] = [
-            {key: container[key] for key in _KEPT_OF_CONTAINERS if key in container}
-            for container in containers
-        ]
+        kept = [{key: item[key] for key in _KEPT_OF_CONTAINERS if key in item} for item in containers]
+        sections["spec"]["containers"] = kept
     return {**obj, "metadata": metadata, **sections}
 
 

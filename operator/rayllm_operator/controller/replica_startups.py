@@ -105,7 +105,7 @@ def _metrics_of(pod: Object) -> PodPort | None:
     address = (pod.get("status") or {}).get("podIP")
     ports = [
         port["containerPort"]
-        for container in pod["spec"]["containers"]
+        for container in pod["spec"].get("containers") or []
         for port in container.get("ports") or []
         if port.get("name") == _METRICS
     ]
