@@ -249,7 +249,7 @@ def test_the_start_is_told_phase_by_phase(served: Served) -> None:
     status = served.read("llm", NAME)["status"]
     startup = status["startup"]
     phases = [phase["name"] for phase in startup["phases"]]
-    assert phases == ["Scheduling", "Containers", "Ray", "Engine", "WarmUp", "Proof"], startup
+    assert phases == ["Scheduling", "Containers", "Ray", "Download", "Engine", "WarmUp", "Proof"], startup
     moments = [moment for phase in startup["phases"] for moment in (phase["startedAt"], phase["endedAt"])]
     assert moments == sorted(moments), startup
     assert startup["slowest"] in phases

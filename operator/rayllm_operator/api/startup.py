@@ -13,7 +13,7 @@ class Phase(StrEnum):
     CONTAINERS = "Containers"
     """Volumes, images and init containers, until all containers run."""
     RAY = "Ray"
-    """Until Ray's processes answer in every pod."""
+    """Until Ray's processes answer in every pod, or a replica begins."""
     DOWNLOAD = "Download"
     """The weights, from their source to the replica's node."""
     ENGINE = "Engine"

@@ -96,6 +96,7 @@ def _looked_at(situation: Situation, verdict: Verdict, started: Entry) -> Entry:
     phases: dict[str, Entry] = {phase["name"]: phase for phase in started.get("phases") or []}
     phases |= {phase["name"]: phase for phase in _pod_phases(situation, began)}
     phases |= {phase["name"]: phase for phase in _replica_phases(situation.observed.startups, began)}
+    phases |= _ray(phases)
     entry = {key: value for key, value in started.items() if key not in ("phases", "slowest")}
     if verdict.ready and verdict.work is None:
         entry["endedAt"] = timestamp(situation.now)
@@ -158,6 +159,15 @@ def _download(replicas: Sequence[ReplicaStartup]) -> Entry:
         "bytesPerSecond": largest.bytes_per_second,
     }
     return {key: value for key, value in sizes.items() if value is not None}
+
+
+def _ray(phases: dict[str, Entry]) -> dict[str, Entry]:
+    """Return the phase of Ray, over when a replica begins: its pod is Ready only when Serve has one."""
+    ray = phases.get(Phase.RAY)
+    begins = min((phases[name]["startedAt"] for name in _GAUGES.values() if name in phases), default="")
+    if ray is None or not begins or (ray.get("endedAt") or begins) < begins:
+        return {}
+    return {Phase.RAY: {**ray, "endedAt": max(begins, ray["startedAt"])}}
 
 
 def _ended(phases: dict[str, Entry], entry: Entry) -> dict[str, Entry]:

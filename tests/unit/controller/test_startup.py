@@ -114,6 +114,17 @@ def test_of_several_replicas_a_phase_lasts_until_the_last_one_ended_it() -> None
     assert phases(world)["Engine"] == (at(20), None)
 
 
+def test_ray_is_there_when_a_replica_begins_although_its_pod_is_not_ready_yet() -> None:
+    world = starting()
+    world.having(worker_pods=(a_pod(scheduled=4, runs=12),))
+    world.having(startups=(ReplicaStartup({"engine": (epoch(20), None)}),))
+    world.later(10).settle()
+    assert phases(world)["Ray"] == (at(12), at(20))
+    world.having(worker_pods=(a_pod(scheduled=4, runs=12, ready=50),), startups=())
+    world.later(30).settle()
+    assert phases(world)["Ray"] == (at(12), at(20))
+
+
 def test_what_is_finished_stays_as_it_was() -> None:
     world = served()
     before = startup(world)
