@@ -21,6 +21,9 @@ Entry = dict[str, Any]
 
 _GAUGES = {"download": Phase.DOWNLOAD, "engine": Phase.ENGINE, "warm_up": Phase.WARM_UP}
 _ORDER = [str(phase) for phase in Phase]
+_LATE_SECONDS = 30.0
+"""How long after a start its last phases are still asked for."""
+
 _SKEW_SECONDS = 2.0
 """By how much a node's clock may be behind: what began earlier belongs to an earlier start."""
 
@@ -35,7 +38,7 @@ def startup_status(situation: Situation, verdict: Verdict) -> dict[str, Entry | 
             return {"startup": last, "previousStartup": previous}
         started, previous = _begun(situation, last), last
     if started.get("endedAt"):
-        return {"startup": started, "previousStartup": previous}
+        return {"startup": _completed(situation, started), "previousStartup": previous}
     return {"startup": _looked_at(situation, verdict, started), "previousStartup": previous}
 
 
@@ -51,7 +54,7 @@ def started_before(situation: Situation) -> Entry | None:
 def is_under_way(situation: Situation, status: Mapping[str, Any]) -> bool:
     """Return whether replicas may tell how far a start is, by the status that is about to be written."""
     started = status.get("startup") or {}
-    if not started or started.get("endedAt") or situation.ray_service is None:
+    if not started or situation.ray_service is None or _is_complete(situation, started):
         return False
     return any((pod.get("status") or {}).get("podIP") for pod in situation.pods_of(situation.target))
 
@@ -97,15 +100,39 @@ def _looked_at(situation: Situation, verdict: Verdict, started: Entry) -> Entry:
     phases |= {phase["name"]: phase for phase in _pod_phases(situation, began)}
     phases |= {phase["name"]: phase for phase in _replica_phases(situation.observed.startups, began)}
     phases |= _ray(phases)
-    entry = {key: value for key, value in started.items() if key not in ("phases", "slowest")}
     if verdict.ready and verdict.work is None:
-        entry["endedAt"] = timestamp(situation.now)
-        phases |= _ended(phases, entry)
+        started = {**started, "endedAt": timestamp(situation.now)}
+        phases |= _ended(phases, started)
+    return _measured(started, phases, situation.now)
+
+
+def _is_complete(situation: Situation, started: Entry) -> bool:
+    """Return whether nothing more will be heard of a start: Ray's nodes tell with a delay of 10 s."""
+    if not started.get("endedAt"):
+        return False
+    names = {phase["name"] for phase in started.get("phases") or []}
+    return Phase.WARM_UP in names or situation.seconds_since(started["endedAt"]) > _LATE_SECONDS
+
+
+def _completed(situation: Situation, started: Entry) -> Entry:
+    """Return a start that is over with what the replicas told since; the proof began where they ended."""
+    if not situation.observed.startups or _is_complete(situation, started):
+        return started
+    phases: dict[str, Entry] = {phase["name"]: phase for phase in started.get("phases") or []}
+    told = _replica_phases(situation.observed.startups, _moment(started["startedAt"]))
+    phases |= {phase["name"]: phase for phase in told if phase.get("endedAt")}
+    phases.pop(Phase.PROOF, None)
+    return _measured(started, phases | _ended(phases, started), situation.now)
+
+
+def _measured(started: Entry, phases: dict[str, Entry], now: datetime) -> Entry:
+    """Return a start with its phases in order, and which took longest."""
+    entry = {key: value for key, value in started.items() if key not in ("phases", "slowest")}
     ordered = sorted(phases.values(), key=lambda phase: _ORDER.index(phase["name"]))
-    if ordered:
-        slowest = max(ordered, key=lambda phase: seconds_of(phase, situation.now))
-        entry |= {"slowest": slowest["name"], "phases": ordered}
-    return entry
+    if not ordered:
+        return entry
+    slowest = max(ordered, key=lambda phase: seconds_of(phase, now))
+    return {**entry, "slowest": slowest["name"], "phases": ordered}
 
 
 def _pod_phases(situation: Situation, began: datetime) -> Iterator[Entry]:
@@ -172,8 +199,10 @@ def _ray(phases: dict[str, Entry]) -> dict[str, Entry]:
 
 def _ended(phases: dict[str, Entry], entry: Entry) -> dict[str, Entry]:
     """Return the phases that the proof closes: itself, and any whose end was not seen."""
-    last = max((phase.get("endedAt") or phase["startedAt"] for phase in phases.values()), default="")
-    proof = _phase(Phase.PROOF, last or entry["startedAt"], entry["endedAt"])
+    ends = [phases[name].get("endedAt") for name in reversed(_GAUGES.values()) if name in phases]
+    every = [phase.get("endedAt") or phase["startedAt"] for phase in phases.values()]
+    last = next((end for end in ends if end), max(every, default=entry["startedAt"]))
+    proof = _phase(Phase.PROOF, last, entry["endedAt"])
     return {Phase.PROOF: proof} | {
         name: {**phase, "endedAt": entry["endedAt"]}
         for name, phase in phases.items()

@@ -125,6 +125,19 @@ def test_ray_is_there_when_a_replica_begins_although_its_pod_is_not_ready_yet() 
     assert phases(world)["Ray"] == (at(12), at(20))
 
 
+def test_what_a_node_tells_late_is_added_to_a_start_that_is_over() -> None:
+    world = starting()
+    world.later(30).having(serve=RUNS, proof=ANSWERED)
+    world.having(startups=(ReplicaStartup({"engine": (epoch(20), epoch(40))}),))
+    world.kuberay_says(kuberay_status("tiny-aaaaa", application="RUNNING"))
+    world.settle()
+    assert "WarmUp" not in phases(world)
+    late = {"engine": (epoch(20), epoch(40)), "warm_up": (epoch(40), epoch(47))}
+    world.later(10).having(startups=(ReplicaStartup(late),), proof=None).settle()
+    assert (phases(world)["WarmUp"], phases(world)["Proof"]) == ((at(40), at(47)), (at(47), at(50)))
+    assert startup(world)["endedAt"] == at(50)
+
+
 def test_what_is_finished_stays_as_it_was() -> None:
     world = served()
     before = startup(world)
