@@ -10,7 +10,7 @@ import pytest
 
 from rayllm_operator.api.effects import Effect
 from rayllm_operator.render.effects import effect_of
-from tests.integration.operator_process import PlayedRay
+from tests.integration.operator_process import OperatorProcess, PlayedRay
 from tests.integration.played_kuberay import NAME, Namespace
 
 pytestmark = pytest.mark.integration
@@ -69,6 +69,57 @@ def test_recreate_stops_the_old_version_first_and_the_address_stays(user: Namesp
     service = user.read("service")
     assert service["metadata"]["uid"] == address["metadata"]["uid"]
     assert service["spec"]["clusterIP"] == address["spec"]["clusterIP"]
+
+
+def test_a_second_cluster_is_built_for_what_would_restart_replicas_and_the_address_stays(
+    user: Namespace, ray: PlayedRay
+) -> None:
+    def code() -> str:
+        head = user.read("rayservice")["spec"]["rayClusterConfig"]["headGroupSpec"]
+        return str((head["template"]["metadata"].get("annotations") or {}).get("rayllm.dev/code", ""))
+
+    wish = {"upgrade": {"type": "NewCluster"}}
+    user.serve(ray)
+    before, address = user.read("rayservice"), user.read("service")
+    user.apply_model(cluster_config=wish)
+    user.until(
+        lambda: user.read("rayservice")["metadata"]["annotations"]["rayllm.dev/model-generation"] == "2",
+        "the wish is heard",
+    )
+    assert effect_of(user.read("rayservice"), before) is Effect.IN_PLACE
+    assert code() == "", "the wish itself builds no cluster"
+    user.apply_model(cluster_config=wish, engine_config={"model_id": f"org/{NAME}", "max_total_tokens": 128})
+    user.until(lambda: code() != "", "KubeRay is told to build another cluster")
+    user.start_cluster("tiny-bbbbb", ray)
+    user.kuberay_says("tiny-bbbbb")
+    user.until(
+        lambda: user.read("service")["spec"]["selector"]["ray.io/cluster"] == "tiny-bbbbb",
+        "the address moves",
+    )
+    service = user.read("service")
+    assert service["metadata"]["uid"] == address["metadata"]["uid"]
+    assert service["spec"]["clusterIP"] == address["spec"]["clusterIP"]
+    told = code()
+    user.apply_model(cluster_config={}, engine_config={"model_id": f"org/{NAME}", "max_total_tokens": 128})
+    user.until(
+        lambda: user.read("rayservice")["metadata"]["annotations"]["rayllm.dev/model-generation"] == "4",
+        "the wish is taken back",
+    )
+    assert code() == told, "which builds no cluster either"
+
+
+def test_what_the_autoscaler_writes_is_left_alone(
+    user: Namespace, ray: PlayedRay, operator: OperatorProcess
+) -> None:
+    user.serve(ray)
+    scaled = json.dumps([{"op": "replace", "path": "/spec/workerGroupSpecs/0/replicas", "value": 2}])
+    user.kubectl.run("patch", "raycluster", "tiny-aaaaa", "--type=json", f"--patch={scaled}")
+    before = user.read("raycluster", "tiny-aaaaa")["metadata"]["resourceVersion"]
+    operator.look_again()
+    operator.look_again()
+    after = user.read("raycluster", "tiny-aaaaa")
+    assert after["spec"]["workerGroupSpecs"][0]["replicas"] == 2
+    assert after["metadata"]["resourceVersion"] == before
 
 
 def test_an_edit_is_applied_with_all_that_it_takes_away(user: Namespace, ray: PlayedRay) -> None:

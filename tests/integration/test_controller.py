@@ -206,6 +206,10 @@ def test_a_child_that_somebody_deletes_or_edits_is_put_right(user: Namespace) ->
     patch = json.dumps({"spec": {"serveConfigV2": "applications: []"}})
     user.kubectl.run("patch", "rayservice", NAME, "--type=merge", f"--patch={patch}")
     user.until(lambda: user.read("rayservice")["spec"]["serveConfigV2"] == wanted, "the edit is undone")
+    user.until(lambda: ("Warning", "ForeignEdit") in user.events(), "it is reported")
+    user.kubectl.run("patch", "rayservice", NAME, "--type=merge", f"--patch={patch}")
+    user.until(lambda: user.read("rayservice")["spec"]["serveConfigV2"] == wanted, "so is the next one")
+    assert user.events().count(("Warning", "ForeignEdit")) == 1, "one Event counts both"
 
 
 def test_a_pool_may_come_after_its_model_and_go_before_it(user: Namespace, ray: PlayedRay) -> None:
