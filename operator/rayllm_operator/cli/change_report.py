@@ -1,6 +1,8 @@
 """Prints what applying models does: as text, or for programs."""
 
 import json
+from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 from rich.console import Console
@@ -26,6 +28,38 @@ _SENTENCES = {
     Effect.ROLLING_RESTART: "Serve replaces the replicas one after the other.",
     Effect.NEW_CLUSTER: "A second Ray cluster starts, and takes over when it serves.",
 }
+
+
+def print_changes(changes: Sequence[ModelChange], console: Console) -> None:
+    """Print the plan: each model, and for several what there is in all."""
+    if len(changes) == 1:
+        print_change(changes[0], console)
+        return
+    for change in changes:
+        if not _is_unchanged(change):
+            print_change(change, console)
+    _say(console, summary(changes))
+
+
+def summary(changes: Sequence[ModelChange]) -> str:
+    """Return how many models have which effect, and what all of them need at once."""
+    counts = Counter(_word(change) for change in changes)
+    words = ", ".join(f"{number} {word}" for word, number in counts.items())
+    gpus = sum(change.consequences.extra_gpus for change in changes if change.consequences)
+    needs = f"; all at once they need {_plural(gpus, 'GPU')} more at their peak" if gpus else ""
+    return f"{_plural(len(changes), 'model')}: {words}{needs}"
+
+
+def _word(change: ModelChange) -> str:
+    if change.consequences is None:
+        return "Refused"
+    if change.is_new:
+        return "New"
+    return "unchanged" if _is_unchanged(change) else str(change.consequences.effect)
+
+
+def _is_unchanged(change: ModelChange) -> bool:
+    return change.consequences is not None and not change.is_new and not change.fields
 
 
 def print_change(change: ModelChange, console: Console) -> None:
@@ -130,8 +164,13 @@ def _revision(change: ModelChange) -> list[str]:
 def _shown(value: Any) -> str:
     if value is None:
         return "(absent)"
-    text = json.dumps(value, ensure_ascii=False)
+    text = json.dumps(_whole(value), ensure_ascii=False)
     return text if len(text) <= _MOST_CHARACTERS else f"{text[: _MOST_CHARACTERS - 3]}..."
+
+
+def _whole(value: Any) -> Any:
+    """Return 8 for 8.0: the registry's numbers are floats, and people write them without a point."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _plural(number: int, noun: str) -> str:

@@ -7,7 +7,7 @@ import click
 from rich.console import Console
 
 from rayllm_operator.cli import options
-from rayllm_operator.cli.change_report import as_json, print_change
+from rayllm_operator.cli.change_report import as_json, print_changes
 from rayllm_operator.cli.changes import Existing, ModelChange, change_of, existing_of
 from rayllm_operator.cli.cluster import Place, ask, cluster_options
 from rayllm_operator.cli.documents import UnreadableInputError
@@ -70,9 +70,7 @@ def plan(
     if output_format == "json":
         click.echo(json.dumps({"models": [as_json(change) for change in changes]}, indent=2))
     else:
-        console = Console()
-        for change in changes:
-            print_change(change, console)
+        print_changes(changes, Console())
     if any(change.consequences is None for change in changes):
         raise click.exceptions.Exit(options.ExitCode.FINDINGS)
 

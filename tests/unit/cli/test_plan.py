@@ -100,6 +100,31 @@ def test_a_model_that_was_not_there_is_new(tmp_path: Path) -> None:
     assert result.output.splitlines() == ["default/tiny  New", "  The model is created."]
 
 
+def test_of_several_models_only_those_that_change_are_shown_and_all_are_counted(tmp_path: Path) -> None:
+    restarted = changed(
+        changed(BASE, "scaling_config.num_gpus_per_worker", 1), "engine_config.max_total_tokens", 512
+    )
+    before = changed(BASE, "scaling_config.num_gpus_per_worker", 1)
+    old = written(tmp_path, "old.yaml", "LLMModel", a=BASE, b=before, c=before)
+    new = written(tmp_path, "new.yaml", "LLMModel", a=BASE, b=restarted, c=restarted)
+    where = written(tmp_path, "pools.yaml", "GPUNodePool", **POOLS)
+    lines = CliRunner().invoke(main, ["plan", new, "--from", old, "--pools", where]).output.splitlines()
+    assert [line for line in lines if line.startswith("default/")] == [
+        "default/b  RollingRestart",
+        "default/c  RollingRestart",
+    ]
+    assert (
+        lines[-1]
+        == "3 models: 1 unchanged, 2 RollingRestart; all at once they need 2 GPUs more at their peak"
+    )
+
+
+def test_numbers_are_shown_as_people_write_them(tmp_path: Path) -> None:
+    assert said(tmp_path, "scaling_config.num_cpus_per_worker", 2)[1].startswith(
+        "scaling_config.num_cpus_per_worker: 1 -> 2 "
+    )
+
+
 def test_a_model_that_no_pool_holds_is_refused_and_what_runs_goes_on(tmp_path: Path) -> None:
     result = run(tmp_path, changed(BASE, "scaling_config.num_cpus_per_worker", 999))
     assert result.exit_code == 1
