@@ -27,7 +27,7 @@ from tests.harness.rayllm_api import RayllmApi, model, pool
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1800)]
 
 NAME = "tiny"
-SECONDS = 90
+SECONDS = 240
 SMALL_NODES = {"node": {"cpus": 1, "memory": "6Gi"}, "workerPod": "Node"}
 """A pod takes a whole node, which is small enough for a real one."""
 ECHO = {"RAYLLM_VLLM_ENGINE_CLS": ENGINE_CLASS}
