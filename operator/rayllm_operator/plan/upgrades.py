@@ -18,7 +18,9 @@ def frees_first(cluster: ClusterConfig | None) -> bool:
 
 
 def asked_surge(cluster: ClusterConfig | None) -> int | None:
-    """Return ``upgrade.maxSurge`` as it is written; None where the default counts."""
+    """Return ``upgrade.maxSurge``, 0 where nothing is rolled out in place; None where the default counts."""
+    if replaces_cluster(cluster) or frees_first(cluster):
+        return 0
     return cluster.upgrade.max_surge if cluster and cluster.upgrade else None
 
 
@@ -34,9 +36,7 @@ def max_surge(cluster: ClusterConfig | None, highest: int, room: int) -> int:
     room
         How many replicas the model's pools hold. The default is one more than ``highest`` where they hold it.
     """
-    if replaces_cluster(cluster) or frees_first(cluster) or not highest:
-        return 0
-    asked = asked_surge(cluster)
+    asked = asked_surge(cluster) if highest else 0
     return asked if asked is not None else min(_DEFAULT_SURGE, max(0, room - highest))
 
 

@@ -86,6 +86,17 @@ def test_extra_replicas_that_no_pool_holds_are_told() -> None:
     ]
 
 
+@pytest.mark.parametrize("kind", ["NewCluster", "Recreate"])
+def test_where_nothing_is_rolled_out_in_place_extra_replicas_are_no_word_worth(kind: str) -> None:
+    result = plan(
+        A10,
+        scaling_config={"num_workers": 1, "resources_per_worker": {"gpu": 0.01}},
+        deployment_config={"autoscaling_config": {"min_replicas": 4, "max_replicas": 4}},
+        cluster_config={"upgrade": {"type": kind, "maxSurge": 1}},
+    )
+    assert sentences(result) == []
+
+
 def test_a_new_cluster_comes_for_whatever_restarts_replicas_and_for_nothing_else() -> None:
     wish = {"type": "NewCluster"}
     digest = head_annotations(planned(2, wish))["rayllm.dev/code"]
