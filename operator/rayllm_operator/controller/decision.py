@@ -96,10 +96,3 @@ class Decision:
     """Whether the replicas' gauges would tell more about a start."""
     wants_proof: bool = False
     """Whether everything stands ready for the operator's own request."""
-
-    @property
-    def wants_more(self) -> bool:
-        """Whether more has to be read before this counts."""
-        return bool(
-            self.wants_ray_cluster or self.wants_serve_details or self.wants_events_of or self.wants_startups
-        )

@@ -136,6 +136,7 @@ class Reconciler:
             if observed is None:
                 return None
             observed, decision = self._in_turn(observed)
+        known = observed
         if decision.wants_ray_cluster:
             observed = await gather_ray_cluster(self._api, observed)
         if decision.wants_serve_details:
@@ -144,7 +145,7 @@ class Reconciler:
             observed = await gather_pod_events(self._api, observed, decision.wants_events_of)
         if decision.wants_startups and self._startups.is_due(key, self._clock()):
             observed = await gather_startups(self._api, observed)
-        if decision.wants_more:
+        if observed is not known:
             decision = self._decide(observed)
         return observed, decision
 
@@ -156,7 +157,7 @@ class Reconciler:
             return 0.0
         observed = replace(observed, model=model, proof=proof)
         if proof.succeeded:
-            # The last chance to learn how long each part of the start took.
+            # The status that says Ready has the phases too; what Ray's nodes tell later is added to it.
             observed = await gather_startups(self._api, observed)
         decision = self._decide(observed)
         await self._say(observed, decision)

@@ -10,6 +10,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from copy import deepcopy
+from functools import lru_cache
 from typing import Any
 
 import yaml
@@ -22,6 +23,9 @@ Manifest = Mapping[str, Any]
 
 ALL_BUT_GROUPS = ""
 """Key of the digest of a cluster without its worker groups."""
+
+_TEXTS_KEPT = 256
+"""Serve configurations that are kept as they were parsed: of the models that are looked at now."""
 
 _BOUNDS = ("replicas", "minReplicas", "maxReplicas", "scaleStrategy")
 _LATER = ("tolerations", "schedulingGates")
@@ -91,9 +95,15 @@ def worker_groups_of(ray_service: Manifest) -> list[dict[str, Any]]:
 
 
 def serve_config_of(ray_service: Manifest) -> Mapping[str, Any]:
-    """Return Serve's configuration in a RayService; empty where the text is not a mapping."""
+    """Return Serve's configuration in a RayService, to be read only; empty where the text is no mapping."""
+    return _parsed(ray_service["spec"].get("serveConfigV2") or "")
+
+
+@lru_cache(maxsize=_TEXTS_KEPT)
+def _parsed(text: str) -> Mapping[str, Any]:
+    """Return a text's mapping. One look at a model asks four times, and reading YAML takes longest of all."""
     try:
-        config = yaml.safe_load(ray_service["spec"].get("serveConfigV2") or "")
+        config = yaml.safe_load(text)
     except yaml.YAMLError:
         return {}
     return config if isinstance(config, Mapping) else {}

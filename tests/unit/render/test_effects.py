@@ -11,7 +11,7 @@ from rayllm_operator.api.validation import parse_model
 from rayllm_operator.controller.records import running_version
 from rayllm_operator.plan import ModelPlan
 from rayllm_operator.render import render_ray_service
-from rayllm_operator.render.effects import cluster_digests, effect_of
+from rayllm_operator.render.effects import cluster_digests, effect_of, serve_config_of
 from tests.data.field_changes import BASE, CHANGES, POOLS, REFUSED, changed, spec_after, spec_before
 from tests.unit.plan.planning import plan, pool, sentences
 
@@ -130,6 +130,18 @@ def with_groups(*groups: dict[str, Any], serve: str = "applications: [{name: x}]
 )
 def test_worker_groups_and_applications(wanted: dict[str, Any], stated: Effect) -> None:
     assert effect_of(wanted, with_groups(GROUP)) is stated
+
+
+def test_a_text_is_parsed_once_however_often_it_is_asked_for() -> None:
+    """A look at a model asks four times, and parsing was most of what the look cost."""
+    one, other = with_groups(GROUP), with_groups(serve="applications: [{name: y}]")
+    assert serve_config_of(one) is serve_config_of(with_groups())
+    assert serve_config_of(one) != serve_config_of(other)
+
+
+@pytest.mark.parametrize("serve", ["", "[1, 2]", "a: [", "no mapping"])
+def test_what_is_no_configuration_is_an_empty_one(serve: str) -> None:
+    assert serve_config_of(with_groups(serve=serve)) == {}
 
 
 def test_what_nobody_recorded_counts_as_changed() -> None:
