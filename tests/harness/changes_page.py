@@ -7,17 +7,15 @@ from collections.abc import Iterator
 from itertools import groupby
 
 from rayllm_operator.api.effects import field_effect, fields
+from tests.harness.generated_page import with_generated
 from tests.harness.local_stack import CHECKOUT
-from tests.harness.reasons_page import BEGIN, END
 
 PAGE = CHECKOUT / "docs" / "changes.md"
 
 
 def with_table(page: str) -> str:
     """Return the page with its table as the code has it now."""
-    before, _, rest = page.partition(BEGIN)
-    _, _, after = rest.partition(END)
-    return f"{before}{BEGIN}{''.join(_tables())}\n{END}{after}"
+    return with_generated(page, "".join(_tables()))
 
 
 def _tables() -> Iterator[str]:

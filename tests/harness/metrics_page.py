@@ -10,17 +10,15 @@ from prometheus_client.metrics import MetricWrapperBase
 
 from rayllm_engine.metrics import METRICS
 from rayllm_operator.controller import metrics
+from tests.harness.generated_page import with_generated
 from tests.harness.local_stack import CHECKOUT
 
 PAGE = CHECKOUT / "docs" / "metrics.md"
-BEGIN, END = "<!-- begin: written by `make generate` -->\n", "<!-- end -->\n"
 
 
 def with_table(page: str) -> str:
     """Return the page with its table as the metrics are declared now."""
-    before, _, rest = page.partition(BEGIN)
-    _, _, after = rest.partition(END)
-    return f"{before}{BEGIN}\n{''.join([*_table(), *_operators()])}\n{END}{after}"
+    return with_generated(page, f"\n{''.join([*_table(), *_operators()])}")
 
 
 def _table() -> Iterator[str]:

@@ -12,17 +12,15 @@ from itertools import pairwise
 from rayllm_operator.api import conditions
 from rayllm_operator.api.conditions import Reason
 from tests.data.catalogue import messages
+from tests.harness.generated_page import with_generated
 from tests.harness.local_stack import CHECKOUT
 
 PAGE = CHECKOUT / "docs" / "reasons.md"
-BEGIN, END = "<!-- begin: written by `make generate` -->\n", "<!-- end -->\n"
 
 
 def with_tables(page: str) -> str:
     """Return the page with its tables as the code has them now."""
-    before, _, rest = page.partition(BEGIN)
-    _, _, after = rest.partition(END)
-    return f"{before}{BEGIN}{''.join(_tables())}\n{END}{after}"
+    return with_generated(page, "".join(_tables()))
 
 
 def _tables() -> Iterator[str]:

@@ -13,10 +13,10 @@ from pydantic import BaseModel
 from rayllm_operator.api.llm_model import LLMModelSpec
 from rayllm_operator.api.validation import nested_model
 from tests import data
+from tests.harness.generated_page import with_generated
 from tests.harness.local_stack import CHECKOUT
 
 PAGE = CHECKOUT / "docs" / "registry.md"
-BEGIN, END = "<!-- begin: written by `make generate` -->\n", "<!-- end -->\n"
 _EXAMPLES = ("every-key.yaml", "other-spellings.yaml")
 _ELSEWHERE = {"cluster_config"}
 """Sections that are no part of RayLLM's format."""
@@ -26,9 +26,7 @@ Path = tuple[str, ...]
 
 def with_tables(page: str) -> str:
     """Return the page with its tables as the models have them now."""
-    before, _, rest = page.partition(BEGIN)
-    _, _, after = rest.partition(END)
-    return f"{before}{BEGIN}{''.join(_tables(LLMModelSpec, ()))}\n{END}{after}"
+    return with_generated(page, "".join(_tables(LLMModelSpec, ())))
 
 
 def _tables(model: type[BaseModel], path: Path) -> Iterator[str]:

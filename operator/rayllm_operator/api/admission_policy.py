@@ -30,6 +30,7 @@ from rayllm_operator.api.generation import (
 )
 from rayllm_operator.api.gpu_node_pool import GPUNodePoolSpec
 from rayllm_operator.api.llm_model import LLMModelSpec
+from rayllm_operator.api.policy_parts import value_at, writes_of
 from rayllm_operator.api.structural_schema import structural_schema
 from rayllm_operator.api.validation import holds_list, nested_model
 
@@ -102,7 +103,7 @@ def _refusals(plural: str, spec: type[BaseModel], further: dict[str, str]) -> di
     }
     return {
         "failurePolicy": "Fail",
-        "matchConstraints": {"resourceRules": [_writes_of(plural)]},
+        "matchConstraints": {"resourceRules": [writes_of(plural, "CREATE", "UPDATE")]},
         "matchConditions": [
             {
                 "name": "spec-changed",
@@ -117,16 +118,6 @@ def _refusals(plural: str, spec: type[BaseModel], further: dict[str, str]) -> di
                 "messageExpression": _MESSAGE,
             }
         ],
-    }
-
-
-def _writes_of(plural: str) -> dict[str, Any]:
-    return {
-        "apiGroups": [meta.GROUP],
-        "apiVersions": [meta.VERSION],
-        "operations": ["CREATE", "UPDATE"],
-        "resources": [plural],
-        "scope": "*",
     }
 
 
@@ -157,16 +148,12 @@ def _found_expression(path: tuple[str, ...]) -> str:
     """Return CEL for the list of values at a path of ``spec``, null where a key is absent."""
     lists = [index for index, key in enumerate(path) if key.endswith(_EACH)]
     if not lists:
-        return f"[{_value_expression('spec', path)}]"
+        return f"[{value_at('spec', path)}]"
     (index,) = lists
-    entries = _value_expression("spec", (*path[:index], path[index].removesuffix(_EACH)))
+    entries = value_at("spec", (*path[:index], path[index].removesuffix(_EACH)))
     found = f"(type({entries}) == list ? {entries} : [])"
     below = path[index + 1 :]
-    return f"{found}.map(entry, {_value_expression('entry', below)})" if below else found
-
-
-def _value_expression(root: str, path: tuple[str, ...]) -> str:
-    return f"{root}{''.join(f'.?{key}' for key in path)}.orValue(null)" if path else root
+    return f"{found}.map(entry, {value_at('entry', below)})" if below else found
 
 
 _UNKNOWN_KEYS = """\
@@ -225,7 +212,7 @@ def _prompt_format_expression() -> str:
     beside = [name for name in properties if name != TOKENIZERS_OWN]
     bare = "format[key].replace('{{', '').replace('}}', '')"
     return f"""\
-variables.specs.map(spec, [{_value_expression("spec", tuple(_PROMPT_FORMAT_PATH.split(".")))}].map(format,
+variables.specs.map(spec, [{value_at("spec", tuple(_PROMPT_FORMAT_PATH.split(".")))}].map(format,
   format == null || format == 'disabled' ? [] :
   type(format) != map ? [": must be a mapping or the word 'disabled'"] :
   {texts}
@@ -264,7 +251,7 @@ def _is_true(switch: str) -> str:
 _PROMPT_FORMAT = _prompt_format_expression()
 
 _STOPS = f"""\
-variables.specs.map(spec, [{_value_expression("spec", tuple(_STOPS_PATH.split(".")))}].filter(stops,
+variables.specs.map(spec, [{value_at("spec", tuple(_STOPS_PATH.split(".")))}].filter(stops,
   type(stops) == list && stops.map(stop, type(stop) == list ? stop : [stop]).exists(parts,
     parts.size() == 0 || parts.exists(part,
       type(part) == string ? part.size() == 0 : type(part) == int ? part < 0 : true)))

@@ -9,6 +9,7 @@ from typing import Any
 
 from rayllm_operator.api import meta
 from rayllm_operator.api.effects import Effect, field_effect, fields
+from rayllm_operator.api.policy_parts import value_at, writes_of
 
 NAME = f"changes.{meta.LLM_MODELS}.{meta.GROUP}"
 _SHOWN = 5
@@ -23,22 +24,12 @@ def change_policy() -> dict[str, Any]:
         "rolling": _changed(Effect.ROLLING_RESTART),
         "clusters": _changed(Effect.NEW_CLUSTER),
         "stops": _stops(),
-        "type": "variables.new.?cluster_config.?upgrade.?type.orValue(null)",
+        "type": value_at("variables.new", ("cluster_config", "upgrade", "type")),
         "restarting": "variables.clusters + variables.rolling",
     }
     return {
         "failurePolicy": "Ignore",
-        "matchConstraints": {
-            "resourceRules": [
-                {
-                    "apiGroups": [meta.GROUP],
-                    "apiVersions": [meta.VERSION],
-                    "operations": ["UPDATE"],
-                    "resources": [meta.LLM_MODELS],
-                    "scope": "*",
-                }
-            ]
-        },
+        "matchConstraints": {"resourceRules": [writes_of(meta.LLM_MODELS, "UPDATE")]},
         "matchConditions": [
             {"name": "spec-changed", "expression": "dyn(object).?spec != dyn(oldObject).?spec"},
             {"name": "runs", "expression": _RUNS},
@@ -54,12 +45,8 @@ def change_policy() -> dict[str, Any]:
     }
 
 
-def _value(root: str, path: str) -> str:
-    return f"{root}.?{path.replace('.', '.?')}.orValue(null)"
-
-
 _RUNS = " && ".join(
-    f"{_value('dyn(oldObject).?spec', path)} != {stopped}"
+    f"{value_at('dyn(oldObject).?spec', path.split('.'))} != {stopped}"
     for path, stopped in (("enabled", "false"), ("cluster_config.replicas", "0"))
 )
 """What does not run is not restarted either."""
@@ -69,7 +56,7 @@ def _changed(effect: Effect) -> str:
     """Return CEL for the fields of a class whose values differ; null and absent are the same."""
     rows = []
     for path in fields():
-        old, new = _value("variables.old", path), _value("variables.new", path)
+        old, new = value_at("variables.old", path.split(".")), value_at("variables.new", path.split("."))
         entry = field_effect(path)
         if entry.effect is effect:
             rows.append(f"{old} != {new} ? ['{path}'] : []")
@@ -80,11 +67,11 @@ def _changed(effect: Effect) -> str:
 
 def _stops() -> str:
     """Return CEL for the fields that stop the model. Starting it harms nobody."""
-    rows = [
-        f"{_value('variables.new', path)} == {'0' if entry.at_zero else 'false'} ? ['{path}'] : []"
-        for path in fields()
-        if Effect.START_OR_STOP in ((entry := field_effect(path)).effect, entry.at_zero)
-    ]
+    rows = []
+    for path in fields():
+        entry, new = field_effect(path), value_at("variables.new", path.split("."))
+        if Effect.START_OR_STOP in (entry.effect, entry.at_zero):
+            rows.append(f"{new} == {'0' if entry.at_zero else 'false'} ? ['{path}'] : []")
     return _joined(rows)
 
 

@@ -11,6 +11,7 @@ from rich.text import Text
 from rayllm_operator.api.effects import Effect
 from rayllm_operator.api.findings import Severity
 from rayllm_operator.cli.changes import ModelChange
+from rayllm_operator.cli.text import plural, say
 from rayllm_operator.plan.consequences import Consequences
 from rayllm_operator.render import RENDER_REVISION
 
@@ -38,7 +39,7 @@ def print_changes(changes: Sequence[ModelChange], console: Console) -> None:
     for change in changes:
         if not _is_unchanged(change):
             print_change(change, console)
-    _say(console, summary(changes))
+    say(console, summary(changes))
 
 
 def summary(changes: Sequence[ModelChange]) -> str:
@@ -46,8 +47,8 @@ def summary(changes: Sequence[ModelChange]) -> str:
     counts = Counter(_word(change) for change in changes)
     words = ", ".join(f"{number} {word}" for word, number in counts.items())
     gpus = sum(change.consequences.extra_gpus for change in changes if change.consequences)
-    needs = f"; all at once they need {_plural(gpus, 'GPU')} more at their peak" if gpus else ""
-    return f"{_plural(len(changes), 'model')}: {words}{needs}"
+    needs = f"; all at once they need {plural(gpus, 'GPU')} more at their peak" if gpus else ""
+    return f"{plural(len(changes), 'model')}: {words}{needs}"
 
 
 def _word(change: ModelChange) -> str:
@@ -72,14 +73,14 @@ def print_change(change: ModelChange, console: Console) -> None:
         head.append("New", style="bold green")
     else:
         head.append(str(result.effect), style=f"bold {_STYLES[result.effect]}")
-    _say(console, head)
+    say(console, head)
     for field in change.fields:
-        _say(console, f"  {field.path}: {_shown(field.before)} -> {_shown(field.after)}  [{field.effect}]")
+        say(console, f"  {field.path}: {_shown(field.before)} -> {_shown(field.after)}  [{field.effect}]")
     for sentence in sentences(change):
-        _say(console, f"  {sentence}")
+        say(console, f"  {sentence}")
     for finding in change.findings:
         word = "warning: " if finding.severity is Severity.WARNING else ""
-        _say(console, Text(f"  {word}{finding}", style="" if word else "red"))
+        say(console, f"  {word}{finding}", "" if word else "red")
 
 
 def sentences(change: ModelChange) -> list[str]:
@@ -91,7 +92,7 @@ def sentences(change: ModelChange) -> list[str]:
         return ["The model is created."]
     if not change.fields:
         return ["Nothing changes."]
-    return [_effect(change, result), *_peak(change, result), _requests(change, result), *_revision(change)]
+    return [_effect(result), *_peak(result), _requests(change, result), *_revision(change)]
 
 
 def as_json(change: ModelChange) -> dict[str, Any]:
@@ -119,25 +120,25 @@ def as_json(change: ModelChange) -> dict[str, Any]:
     }
 
 
-def _effect(change: ModelChange, result: Consequences) -> str:
+def _effect(result: Consequences) -> str:
     if result.effect is Effect.START_OR_STOP:
         return "The model stops." if result.requests_can_fail else "The model starts."
-    if result.effect.restarts and change.upgrade_type == "Recreate":
+    if result.stops_first:
         return "The running version stops first, and the new one starts when it is gone."
     return _SENTENCES[result.effect]
 
 
-def _peak(change: ModelChange, result: Consequences) -> list[str]:
+def _peak(result: Consequences) -> list[str]:
     if not result.extra_replicas:
         return []
-    gpus = f" with {_plural(result.extra_gpus, 'GPU')}" if result.extra_gpus else ""
+    gpus = f" with {plural(result.extra_gpus, 'GPU')}" if result.extra_gpus else ""
     peak = (
-        f"At its peak it needs {_plural(result.extra_replicas, 'extra replica')}{gpus} on pool {result.pool}"
+        f"At its peak it needs {plural(result.extra_replicas, 'extra replica')}{gpus} on pool {result.pool}"
     )
     if result.has_room:
         return [f"{peak}."]
-    way_out = "" if change.upgrade_type == "Recreate" else "; upgrade.type: Recreate needs none"
-    return [f"{peak}, and the model's pools have no room for that: the new replicas wait{way_out}."]
+    wait = "the new replicas wait; upgrade.type: Recreate needs none"
+    return [f"{peak}, and the model's pools have no room for that: {wait}."]
 
 
 def _requests(change: ModelChange, result: Consequences) -> str:
@@ -146,7 +147,7 @@ def _requests(change: ModelChange, result: Consequences) -> str:
         return "Requests with the old model_id get 404 afterwards." if renamed else "No request fails."
     if result.effect is Effect.START_OR_STOP:
         return "Requests are refused until it is started again."
-    if change.upgrade_type == "Recreate":
+    if result.stops_first:
         return "Requests fail until the new version serves."
     return (
         "Requests can fail: the only replica stops before the new one serves, because the pools hold no "
@@ -171,11 +172,3 @@ def _shown(value: Any) -> str:
 def _whole(value: Any) -> Any:
     """Return 8 for 8.0: the registry's numbers are floats, and people write them without a point."""
     return int(value) if isinstance(value, float) and value.is_integer() else value
-
-
-def _plural(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
-
-
-def _say(console: Console, line: str | Text) -> None:
-    console.print(Text(line) if isinstance(line, str) else line, soft_wrap=True, highlight=False)

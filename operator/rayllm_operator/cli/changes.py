@@ -15,7 +15,7 @@ from rayllm_operator.api.llm_model import LLMModelSpec
 from rayllm_operator.api.meta import ANNOTATION_GENERATION, ANNOTATION_RESTARTED_AT
 from rayllm_operator.api.validation import parse_model
 from rayllm_operator.cli.objects import Model
-from rayllm_operator.cli.planning import catch_all_pools
+from rayllm_operator.cli.planning import known_pools, request_of
 from rayllm_operator.controller.records import running_version
 from rayllm_operator.plan import PlanRequest, Pool, plan_model
 from rayllm_operator.plan.consequences import Consequences, consequences
@@ -34,12 +34,6 @@ class Existing:
     restarted_at: str
     ray_service: Mapping[str, Any] | None = None
     """Its RayService in a cluster; None where it has none."""
-
-    @property
-    def render_revision(self) -> str:
-        """The render revision that it runs with; empty where it does not run in a cluster."""
-        running = running_version(self.ray_service)
-        return running.render_revision if running else ""
 
 
 @dataclass(frozen=True)
@@ -63,7 +57,6 @@ class ModelChange:
     fields: tuple[FieldChange, ...] = ()
     consequences: Consequences | None = None
     """None where the model would be refused."""
-    upgrade_type: str = "InPlace"
     render_revision: str = ""
     """The render revision that the model runs with; empty where it does not run in a cluster."""
     findings: tuple[Finding, ...] = ()
@@ -78,36 +71,24 @@ def change_of(
     configuration: OperatorConfiguration,
 ) -> ModelChange:
     """Return what applying a model does; where ``pools`` is None, on one that offers what it asks for."""
-    request = PlanRequest(
-        name=model.name,
-        namespace=namespace,
-        spec=model.spec,
-        pools=_pools(model.spec, pools),
-        configuration=configuration,
-        restarted_at=model.restarted_at,
-        running=running_version(existing.ray_service) if existing else None,
-    )
-    upgrade = model.spec.cluster_config and model.spec.cluster_config.upgrade
-    change = ModelChange(
-        namespace=namespace,
-        name=model.name,
-        is_new=existing is None,
-        upgrade_type=(upgrade and upgrade.type) or "InPlace",
-    )
+    request = request_of(model, pools, configuration, namespace)
     if existing is None:
         result = plan_model(request)
         start = consequences(result.plan, Effect.START_OR_STOP) if result.plan else None
-        return replace(change, consequences=start, findings=result.findings)
-    before = _rendered(_before(request, existing, pools))
-    if request.running is None and before is not None:
-        request = replace(request, running=running_version(before))
-    result = plan_model(request)
+        return ModelChange(namespace, model.name, is_new=True, consequences=start, findings=result.findings)
+    running = running_version(existing.ray_service)
+    spec, restarted_at = existing.spec, existing.restarted_at
+    known = known_pools(spec, pools)
+    before = _rendered(replace(request, spec=spec, restarted_at=restarted_at, pools=known, running=running))
+    result = plan_model(replace(request, running=running or running_version(before)))
     changes = tuple(_changes(model, existing))
-    return replace(
-        change,
+    return ModelChange(
+        namespace,
+        model.name,
+        is_new=False,
         fields=changes,
         consequences=_consequences(result.plan, before, is_touched=bool(changes)),
-        render_revision=existing.render_revision,
+        render_revision=running.render_revision if running else "",
         findings=result.findings,
     )
 
@@ -117,19 +98,6 @@ def existing_of(obj: Mapping[str, Any], ray_service: Mapping[str, Any] | None) -
     spec, _ = parse_model(obj.get("spec"))
     annotations = obj["metadata"].get("annotations") or {}
     return Existing(spec, annotations.get(ANNOTATION_RESTARTED_AT, ""), ray_service) if spec else None
-
-
-def _pools(spec: LLMModelSpec, pools: Sequence[Pool] | None) -> tuple[Pool, ...]:
-    return catch_all_pools(spec) if pools is None else tuple(pools)
-
-
-def _before(request: PlanRequest, existing: Existing, pools: Sequence[Pool] | None) -> PlanRequest:
-    return replace(
-        request,
-        spec=existing.spec,
-        restarted_at=existing.restarted_at,
-        pools=_pools(existing.spec, pools),
-    )
 
 
 def _rendered(request: PlanRequest) -> dict[str, Any] | None:

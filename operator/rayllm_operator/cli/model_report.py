@@ -10,6 +10,7 @@ from rich.text import Text
 
 from rayllm_operator.cli.ages import age
 from rayllm_operator.cli.startup_report import start_lines
+from rayllm_operator.cli.text import say
 from rayllm_operator.kube.port import Object
 
 _WRONG = "bold red"
@@ -56,18 +57,18 @@ def print_model(model: Object, console: Console) -> None:
     """Print the page of one model."""
     status, metadata = model.get("status") or {}, model["metadata"]
     model_id = (model["spec"].get("engine_config") or {}).get("model_id", "")
-    _say(console, f"{metadata['namespace']}/{metadata['name']}  {model_id}", "bold")
+    say(console, f"{metadata['namespace']}/{metadata['name']}  {model_id}", "bold")
     if words := lag(model):
-        _say(console, words, "yellow")
+        say(console, words, "yellow")
     for condition in status.get("conditions") or []:
         since = age(condition["lastTransitionTime"])
         title = f"{condition['type']}={condition['status']}  {condition['reason']}  for {since}"
-        _say(console, title, style_of(model) if condition["type"] in {"Ready", "Stalled"} else "")
-        _say(console, f"  {condition['message']}")
+        say(console, title, style_of(model) if condition["type"] in {"Ready", "Stalled"} else "")
+        say(console, f"  {condition['message']}")
     for title, lines in _facts(status, model_id):
-        _say(console, f"{title}:")
+        say(console, f"{title}:")
         for line in lines:
-            _say(console, f"  {line}")
+            say(console, f"  {line}")
 
 
 def _row(model: Object) -> list[Text | str]:
@@ -111,7 +112,3 @@ def _pool(pool: dict[str, Any]) -> str:
         counts = f"{pool['workers']} pods have a node, {pool['pending']} wait; "
     mark = "*" if pool["chosen"] else "-"
     return f"{mark} {pool['name']}: {counts}{pool['reason']}"
-
-
-def _say(console: Console, line: str, style: str = "") -> None:
-    console.print(Text(line, style=style), soft_wrap=True, highlight=False)

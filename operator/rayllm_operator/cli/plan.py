@@ -13,6 +13,7 @@ from rayllm_operator.cli.cluster import Place, ask, cluster_options
 from rayllm_operator.cli.documents import UnreadableInputError
 from rayllm_operator.cli.inputs import Inputs, read_inputs
 from rayllm_operator.cli.objects import Model
+from rayllm_operator.cli.planning import pools_of_files
 from rayllm_operator.cli.reports import has_errors, in_order
 from rayllm_operator.controller.planning import usable_pools
 from rayllm_operator.kube.errors import KindMissingError, NotFoundError
@@ -91,7 +92,7 @@ def _read(
 
 
 def _between_files(inputs: Inputs, old: Inputs, namespace: str) -> list[ModelChange]:
-    pools, configuration = _pools_of(inputs), inputs.configuration
+    pools, configuration = pools_of_files(inputs.pools), inputs.configuration
     before = {(model.namespace or namespace, model.name): model for model in old.objects.models}
     changes = []
     for model in inputs.objects.models:
@@ -104,8 +105,11 @@ def _between_files(inputs: Inputs, old: Inputs, namespace: str) -> list[ModelCha
 
 def _in_cluster(inputs: Inputs, place: Place, *, has_pools: bool) -> list[ModelChange]:
     async def read(api: ApiPort, default: str) -> list[ModelChange]:
-        found = usable_pools(tuple(await api.list_objects(GPU_NODE_POOL)))
-        pools = _pools_of(inputs) if has_pools else found
+        pools = (
+            pools_of_files(inputs.pools)
+            if has_pools
+            else usable_pools(tuple(await api.list_objects(GPU_NODE_POOL)))
+        )
         return [
             await _change(api, model, model.namespace or default, pools) for model in inputs.objects.models
         ]
@@ -119,10 +123,6 @@ def _in_cluster(inputs: Inputs, place: Place, *, has_pools: bool) -> list[ModelC
         return change_of(model, namespace, existing, pools, inputs.configuration)
 
     return ask(place, read)
-
-
-def _pools_of(inputs: Inputs) -> tuple[Pool, ...] | None:
-    return None if inputs.pools is None else tuple(Pool(pool.name, pool.spec) for pool in inputs.pools)
 
 
 async def _get(api: ApiPort, kind: Kind, name: str, namespace: str) -> Object | None:

@@ -37,20 +37,31 @@ def plan_of(
     model: Model, pools: Sequence[NamedPool] | None, configuration: OperatorConfiguration, namespace: str
 ) -> PlanResult:
     """Plan one model; where ``pools`` is None, against one that offers whatever the model asks for."""
-    if pools is None:
-        known = catch_all_pools(model.spec)
-    else:
-        known = tuple(Pool(pool.name, pool.spec) for pool in pools)
-    return plan_model(
-        PlanRequest(
-            name=model.name,
-            namespace=model.namespace or namespace,
-            spec=model.spec,
-            pools=known,
-            configuration=configuration,
-            restarted_at=model.restarted_at,
-        )
+    return plan_model(request_of(model, pools_of_files(pools), configuration, namespace))
+
+
+def request_of(
+    model: Model, pools: Sequence[Pool] | None, configuration: OperatorConfiguration, namespace: str
+) -> PlanRequest:
+    """Return what planning a model of a file depends on; ``namespace`` is that of a model that names none."""
+    return PlanRequest(
+        name=model.name,
+        namespace=model.namespace or namespace,
+        spec=model.spec,
+        pools=known_pools(model.spec, pools),
+        configuration=configuration,
+        restarted_at=model.restarted_at,
     )
+
+
+def pools_of_files(pools: Sequence[NamedPool] | None) -> tuple[Pool, ...] | None:
+    """Return pools of files as planning sees them; None where no file holds any."""
+    return None if pools is None else tuple(Pool(pool.name, pool.spec) for pool in pools)
+
+
+def known_pools(spec: LLMModelSpec, pools: Sequence[Pool] | None) -> tuple[Pool, ...]:
+    """Return the pools to plan a spec against: where none are known, one that offers what it asks for."""
+    return catch_all_pools(spec) if pools is None else tuple(pools)
 
 
 def reports_of(model: Model, findings: Iterable[Finding]) -> list[Report]:

@@ -9,6 +9,7 @@ from rayllm_operator.cli import options
 from rayllm_operator.cli.documents import UnreadableInputError
 from rayllm_operator.cli.inputs import NO_POOLS_NOTE, Inputs, read_inputs
 from rayllm_operator.cli.reports import Report, has_errors, in_order
+from rayllm_operator.cli.text import plural
 
 
 @click.command(short_help="Check models, pools and configuration.")
@@ -72,9 +73,5 @@ def _counts(inputs: Inputs, reports: Sequence[Report]) -> dict[str, int]:
 def _summary(inputs: Inputs, reports: Sequence[Report]) -> str:
     counts = _counts(inputs, reports)
     skipped = f", {counts['skipped']} of other kinds skipped" if counts["skipped"] else ""
-    findings = f"{_plural(counts['errors'], 'error')}, {_plural(counts['warnings'], 'warning')}"
-    return f"{_plural(counts['objects'], 'object')} checked{skipped}: {findings}"
-
-
-def _plural(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+    findings = f"{plural(counts['errors'], 'error')}, {plural(counts['warnings'], 'warning')}"
+    return f"{plural(counts['objects'], 'object')} checked{skipped}: {findings}"

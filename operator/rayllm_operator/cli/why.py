@@ -6,12 +6,12 @@ from typing import Any
 
 import click
 from rich.console import Console
-from rich.text import Text
 
 from rayllm_operator.cli import options
 from rayllm_operator.cli.ages import age
 from rayllm_operator.cli.cluster import Evidence, Place, ask, cluster_options, gather_evidence, moment_of
 from rayllm_operator.cli.model_report import condition_of, lag, style_of
+from rayllm_operator.cli.text import say
 from rayllm_operator.kube.port import ApiPort, Object
 
 _MOST_EVENTS = 8
@@ -50,7 +50,7 @@ def why(
         return
     console = Console()
     for line, style in explanation(evidence):
-        console.print(Text(line, style=style), soft_wrap=True, highlight=False)
+        say(console, line, style)
 
 
 def explanation(evidence: Evidence) -> Iterator[tuple[str, str]]:

@@ -20,13 +20,16 @@ class Consequences:
     """The pool that is tried first; empty where the model has none."""
     has_room: bool
     """Whether the model's pools hold the old and the new replicas at once."""
+    stops_first: bool
+    """Whether the old version goes before the new one comes."""
     requests_can_fail: bool
     """Whether the model is away meanwhile."""
 
 
 def consequences(plan: ModelPlan, effect: Effect) -> Consequences:
     """Return what it takes to bring a running model to a plan, when that has an effect."""
-    extra = _extra_replicas(plan, effect)
+    stops_first = effect.restarts and frees_first(plan.cluster)
+    extra = 0 if stops_first else _extra_replicas(plan, effect)
     group = next((group for group in plan.worker_groups if group.max_replicas), None)
     return Consequences(
         effect=effect,
@@ -34,12 +37,13 @@ def consequences(plan: ModelPlan, effect: Effect) -> Consequences:
         extra_gpus=group.shape.pods_for(extra) * group.shape.gpus if group else 0,
         pool=group.name if group else "",
         has_room=plan.min_replicas + extra <= plan.room,
-        requests_can_fail=_is_away(plan, effect),
+        stops_first=stops_first,
+        requests_can_fail=stops_first or _is_away(plan, effect),
     )
 
 
 def _extra_replicas(plan: ModelPlan, effect: Effect) -> int:
-    if frees_first(plan.cluster) or not effect.restarts:
+    if not effect.restarts:
         return 0
     return plan.surge if effect is Effect.ROLLING_RESTART else plan.min_replicas
 
@@ -47,9 +51,5 @@ def _extra_replicas(plan: ModelPlan, effect: Effect) -> int:
 def _is_away(plan: ModelPlan, effect: Effect) -> bool:
     if effect is Effect.START_OR_STOP:
         return plan.intent is not Intent.SERVE
-    if not effect.restarts:
-        return False
-    if frees_first(plan.cluster):
-        return True
     # With a second replica at least one goes on answering.
     return effect is Effect.ROLLING_RESTART and not plan.surge and plan.min_replicas <= 1
