@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping
 from contextlib import suppress
-from datetime import datetime
 from typing import Any
 
 from prometheus_client import Counter, Gauge, Histogram
 
+from rayllm_operator.controller.startup import seconds_of
 from rayllm_operator.plan.cost import UNKNOWN
 
 RECONCILES = Counter(
@@ -94,7 +94,7 @@ class StartupGauge:
     def set(self, namespace: str, name: str, startup: Mapping[str, Any] | None) -> None:
         """Say what ``status.startup`` says."""
         phases = (startup or {}).get("phases") or []
-        seconds = {phase["name"]: lasted for phase in phases if (lasted := _seconds(phase)) is not None}
+        seconds = {phase["name"]: seconds_of(phase) for phase in phases if phase.get("endedAt")}
         known = self._phases.pop((namespace, name), set())
         for phase in known - set(seconds):
             STARTUP_SECONDS.remove(namespace, name, phase)
@@ -106,13 +106,6 @@ class StartupGauge:
     def remove(self, namespace: str, name: str) -> None:
         """Forget a model that is gone."""
         self.set(namespace, name, None)
-
-
-def _seconds(phase: Mapping[str, Any]) -> float | None:
-    if not phase.get("endedAt"):
-        return None
-    ended, began = (datetime.fromisoformat(phase[key]) for key in ("endedAt", "startedAt"))
-    return (ended - began).total_seconds()
 
 
 _COSTS = {"now": "perHour", "min": "perHourAtMin", "max": "perHourAtMax"}

@@ -70,5 +70,5 @@ def running_version(ray_service: Manifest | None) -> Running | None:
         worker_groups=tuple(worker_groups_of(ray_service)),
         cluster_digests=recorded_digests(ray_service),
         code=code_digest(serve_config_of(ray_service)),
-        head_code=head.get("annotations", {}).get(ANNOTATION_CODE, ""),
+        head_code=(head.get("annotations") or {}).get(ANNOTATION_CODE, ""),
     )

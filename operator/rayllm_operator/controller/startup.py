@@ -4,7 +4,7 @@ A start is that of a RayCluster and of the application on it: a change that repl
 start too, without the phases of pods. The last start is kept beside the one under way.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -64,16 +64,14 @@ def placed_since(started: Entry) -> str:
 
     A start on the RayCluster that runs needs no nodes.
     """
-    for phase in started.get("phases") or []:
-        if phase["name"] == Phase.SCHEDULING:
-            return str(phase.get("endedAt") or "")
-    return str(started["startedAt"])
+    scheduling = _by_name(started.get("phases") or []).get(Phase.SCHEDULING)
+    return str(scheduling.get("endedAt") or "") if scheduling else str(started["startedAt"])
 
 
-def seconds_of(phase: Entry, now: datetime) -> float:
-    """Return how long a phase took, or lasts."""
-    began, ended = phase["startedAt"], phase.get("endedAt")
-    return ((_moment(ended) if ended else now) - _moment(began)).total_seconds()
+def seconds_of(part: Mapping[str, Any], now: datetime | None = None) -> float:
+    """Return how long a start, or a phase of it, took; what lasts is counted until now."""
+    ended = _moment(part["endedAt"]) if part.get("endedAt") else now or datetime.now(UTC)
+    return (ended - _moment(part["startedAt"])).total_seconds()
 
 
 def _is_starting(situation: Situation, verdict: Verdict) -> bool:
@@ -96,9 +94,9 @@ def _begun(situation: Situation, last: Entry | None) -> Entry:
 
 def _looked_at(situation: Situation, verdict: Verdict, started: Entry) -> Entry:
     began = _moment(started["startedAt"])
-    phases: dict[str, Entry] = {phase["name"]: phase for phase in started.get("phases") or []}
-    phases |= {phase["name"]: phase for phase in _pod_phases(situation, began)}
-    phases |= {phase["name"]: phase for phase in _replica_phases(situation.observed.startups, began)}
+    phases = _by_name(started.get("phases") or [])
+    phases |= _by_name(_pod_phases(situation, began))
+    phases |= _by_name(_replica_phases(situation.observed.startups, began))
     phases |= _ray(phases)
     if verdict.ready and verdict.work is None:
         started = {**started, "endedAt": timestamp(situation.now)}
@@ -110,17 +108,16 @@ def _is_complete(situation: Situation, started: Entry) -> bool:
     """Return whether nothing more will be heard of a start: Ray's nodes tell with a delay of 10 s."""
     if not started.get("endedAt"):
         return False
-    names = {phase["name"] for phase in started.get("phases") or []}
-    return Phase.WARM_UP in names or situation.seconds_since(started["endedAt"]) > _LATE_SECONDS
+    phases = _by_name(started.get("phases") or [])
+    return Phase.WARM_UP in phases or situation.seconds_since(started["endedAt"]) > _LATE_SECONDS
 
 
 def _completed(situation: Situation, started: Entry) -> Entry:
     """Return a start that is over with what the replicas told since; the proof began where they ended."""
     if not situation.observed.startups or _is_complete(situation, started):
         return started
-    phases: dict[str, Entry] = {phase["name"]: phase for phase in started.get("phases") or []}
     told = _replica_phases(situation.observed.startups, _moment(started["startedAt"]))
-    phases |= {phase["name"]: phase for phase in told if phase.get("endedAt")}
+    phases = _by_name(started.get("phases") or []) | _by_name(phase for phase in told if phase.get("endedAt"))
     phases.pop(Phase.PROOF, None)
     return _measured(started, phases | _ended(phases, started), situation.now)
 
@@ -154,10 +151,10 @@ def _pod_phases(situation: Situation, began: datetime) -> Iterator[Entry]:
         start = end
 
 
-def _last(pods: Sequence[Object], moment_of: Any) -> str:
+def _last(pods: Sequence[Object], moment_of: Callable[[Object], str]) -> str:
     """Return when the last of the pods reached something; empty where one has not."""
     moments = [moment_of(pod) for pod in pods]
-    return str(max(moments)) if all(moments) else ""
+    return max(moments) if all(moments) else ""
 
 
 def _replica_phases(replicas: Sequence[ReplicaStartup], began: datetime) -> Iterator[Entry]:
@@ -208,6 +205,10 @@ def _ended(phases: dict[str, Entry], entry: Entry) -> dict[str, Entry]:
         for name, phase in phases.items()
         if not phase.get("endedAt")
     }
+
+
+def _by_name(phases: Iterable[Entry]) -> dict[str, Entry]:
+    return {phase["name"]: phase for phase in phases}
 
 
 def _phase(phase: Phase, start: str, end: str) -> Entry:

@@ -1,6 +1,6 @@
 """Fewest and most pods of each worker group, carried to a RayCluster that exists: KubeRay does not do it."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from rayllm_operator.controller.decision import Patch
@@ -10,6 +10,7 @@ from rayllm_operator.controller.worker_pods import pods_by_pool
 from rayllm_operator.kube.kinds import RAY_CLUSTER
 from rayllm_operator.kube.port import Manifest
 from rayllm_operator.plan import ModelPlan
+from rayllm_operator.render.effects import worker_groups_of
 
 Bounds = dict[str, tuple[int, int]]
 """Fewest and most pods, by worker group."""
@@ -25,10 +26,9 @@ def wanted_bounds(observed: Observed, plan: ModelPlan) -> Bounds:
     pods = pods_by_pool(observed.worker_pods, target_cluster(ray_service))
     kept = {name: count.running for name, count in pods.items()}
     planned = {group.name for group in plan.worker_groups}
-    groups = (ray_service["spec"].get("rayClusterConfig") or {}).get("workerGroupSpecs") or []
     return {
         name: (fewest, most if name in planned else max(most, kept.get(name, 0)))
-        for name, (fewest, most) in _bounds(groups).items()
+        for name, (fewest, most) in _bounds(worker_groups_of(ray_service)).items()
     }
 
 
@@ -72,7 +72,7 @@ def carry_bounds(observed: Observed, plan: ModelPlan) -> Iterator[Patch]:
         )
 
 
-def _bounds(groups: list[Mapping[str, Any]]) -> Bounds:
+def _bounds(groups: Sequence[Mapping[str, Any]]) -> Bounds:
     # KubeRay's own defaults where a field is absent.
     return {
         group["groupName"]: (int(group.get("minReplicas") or 0), int(group.get("maxReplicas", 2**31 - 1)))

@@ -50,10 +50,7 @@ def waits_for_its_containers(pod: Manifest) -> bool:
 
 def scheduled_at(pod: Manifest) -> str:
     """Return since when a pod has its node, RFC 3339; empty where it has none."""
-    for condition in (pod.get("status") or {}).get("conditions") or []:
-        if condition["type"] == "PodScheduled" and condition["status"] == "True":
-            return str(condition.get("lastTransitionTime") or "")
-    return ""
+    return _true_since(pod, "PodScheduled")
 
 
 def runs_since(pod: Manifest) -> str:
@@ -66,8 +63,12 @@ def runs_since(pod: Manifest) -> str:
 
 def ready_since(pod: Manifest) -> str:
     """Return since when a pod is ready, RFC 3339; empty where it is not."""
+    return _true_since(pod, "Ready")
+
+
+def _true_since(pod: Manifest, kind: str) -> str:
     for condition in (pod.get("status") or {}).get("conditions") or []:
-        if condition["type"] == "Ready" and condition["status"] == "True":
+        if condition["type"] == kind and condition["status"] == "True":
             return str(condition.get("lastTransitionTime") or "")
     return ""
 
