@@ -38,12 +38,13 @@ def eventually(look: Callable[[], Value], what: str, seconds: float = 60.0) -> V
 class OperatorProcess:
     """A running operator."""
 
-    def __init__(self, kubeconfig: Path, folder: Path, **configuration: Any) -> None:
+    def __init__(self, kubeconfig: Path, folder: Path, *arguments: str, **configuration: Any) -> None:
+        folder.mkdir(exist_ok=True)
         self.log = folder / "operator.log"
         settings = folder / "configuration.yaml"
         settings.write_text(yaml.safe_dump({"resyncSeconds": 2, **configuration}))
         command = [sys.executable, "-m", "rayllm_operator.controller"]
-        command += ["--configuration", str(settings), "--http-port", "0"]
+        command += ["--configuration", str(settings), "--http-port", "0", *arguments]
         environment = {**os.environ, "KUBECONFIG": str(kubeconfig)}
         self._port = 0
         with self.log.open("wb") as output:
@@ -54,10 +55,23 @@ class OperatorProcess:
         self._port = eventually(self._find_port, "the operator says its port", _START_SECONDS)
         eventually(self._is_ready, "the operator is ready", _START_SECONDS)
 
+    @property
+    def leads(self) -> bool:
+        """Whether it holds the Lease."""
+        return "rayllm_operator_leader 1.0" in self.get("/metrics")
+
+    def send(self, sent: signal.Signals) -> None:
+        """Send the process a signal."""
+        self._process.send_signal(sent)
+
+    def wait(self, seconds: float = 60) -> int:
+        """Wait for the process's end; return its exit code."""
+        return self._process.wait(seconds)
+
     def stop(self) -> int:
         """Ask the process to end, as Kubernetes does; return its exit code."""
-        self._process.send_signal(signal.SIGTERM)
-        return self._process.wait(60)
+        self.send(signal.SIGTERM)
+        return self.wait()
 
     def get(self, path: str) -> str:
         """GET a path of the operator's own HTTP server."""

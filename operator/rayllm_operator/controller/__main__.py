@@ -11,7 +11,8 @@ from rayllm_operator.api.configuration import OperatorConfiguration
 from rayllm_operator.api.findings import errors
 from rayllm_operator.api.validation import parse_configuration
 from rayllm_operator.controller.app import Options, run
-from rayllm_operator.controller.logs import configure_logs
+from rayllm_operator.controller.leadership import LeadershipLostError, LeaseSettings, identity
+from rayllm_operator.controller.logs import configure_logs, log
 from rayllm_operator.kube.client import ServiceAccess
 
 _EPILOG = """\b
@@ -36,12 +37,26 @@ Example, outside a cluster:
     help="How to reach models and dashboards. Default: Direct inside a cluster, else ApiServerProxy.",
 )
 @click.option("--http-port", default=8080, show_default=True, help="Port of /healthz, /readyz and /metrics.")
+@click.option(
+    "--lease",
+    metavar="NAMESPACE/NAME",
+    help="Work only while holding this Lease, for several operators of one cluster. Default: none.",
+)
+@click.option(
+    "--lease-seconds",
+    type=click.IntRange(min=3),
+    default=15,
+    show_default=True,
+    help="Seconds without a renewal after which another operator takes the Lease.",
+)
 @click.option("--log-level", default="INFO", show_default=True, help="DEBUG, INFO, WARNING or ERROR.")
 def main(
     namespaces: tuple[str, ...],
     configuration_file: Path | None,
     service_access: str | None,
     http_port: int,
+    lease: str | None,
+    lease_seconds: int,
     log_level: str,
 ) -> None:
     """Serve the cluster's LLMModels: watch them and keep their RayServices true.
@@ -50,7 +65,27 @@ def main(
     """
     configure_logs(log_level)
     access = ServiceAccess(service_access) if service_access else None
-    asyncio.run(_run(Options(namespaces, access, http_port), _configuration(configuration_file)))
+    options = Options(namespaces, access, http_port, _lease(lease, lease_seconds))
+    try:
+        asyncio.run(_run(options, _configuration(configuration_file)))
+    except* LeadershipLostError as lost:
+        log.error("stopped, because another operator may lead now", error=str(_only(lost)))
+        sys.exit(1)
+
+
+def _only(group: BaseExceptionGroup) -> BaseException:
+    """Return the exception at the bottom of groups."""
+    inner = group.exceptions[0]
+    return _only(inner) if isinstance(inner, BaseExceptionGroup) else inner
+
+
+def _lease(name: str | None, seconds: int) -> LeaseSettings | None:
+    if name is None:
+        return None
+    namespace, separator, own = name.partition("/")
+    if not (namespace and separator and own):
+        raise click.BadParameter(f"--lease {name!r} is not NAMESPACE/NAME")
+    return LeaseSettings(namespace, own, identity(), seconds)
 
 
 async def _run(options: Options, configuration: OperatorConfiguration) -> None:

@@ -1,12 +1,15 @@
 """The operator as a whole: what runs beside what, and how it ends."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass
 
 from rayllm_operator.api.configuration import OperatorConfiguration
 from rayllm_operator.controller.cache import Cache
 from rayllm_operator.controller.host import watch
 from rayllm_operator.controller.keys import Key
+from rayllm_operator.controller.leadership import Leadership, LeaseSettings
 from rayllm_operator.controller.logs import log
 from rayllm_operator.controller.metrics import count_request
 from rayllm_operator.controller.queue import KeyedQueue
@@ -32,6 +35,8 @@ class Options:
     """How to reach HTTP servers behind Services; None: whichever works from here."""
     http_port: int = 8080
     """Port of /healthz, /readyz and /metrics; 0 for any free one of loopback."""
+    lease: LeaseSettings | None = None
+    """The Lease that has to be held to work; None: there is no other operator."""
 
 
 async def run(options: Options, configuration: OperatorConfiguration, stop: asyncio.Event) -> None:
@@ -58,12 +63,13 @@ async def _run(
     namespaces = options.namespaces or tuple(configuration.namespaces)
     reconciler = Reconciler(api, cache, queue, configuration, sees_everything=not namespaces)
     waker = Waker(cache, queue)
-    async with asyncio.TaskGroup() as group:
+    leadership = Leadership(api, options.lease) if options.lease else None
+    async with _released(leadership), asyncio.TaskGroup() as group:
         background = [
             group.create_task(
                 resync_forever(api, cache, queue, progress, namespaces, configuration.resync_seconds)
             ),
-            group.create_task(_work_when_ready(progress, queue, reconciler, configuration.workers)),
+            group.create_task(_lead(leadership, progress, queue, reconciler, configuration.workers)),
         ]
         try:
             await watch(waker.seen, namespaces, stop)
@@ -72,9 +78,24 @@ async def _run(
                 task.cancel()
 
 
-async def _work_when_ready(
-    progress: Progress, queue: KeyedQueue[Key], reconciler: Reconciler, workers: int
+@asynccontextmanager
+async def _released(leadership: Leadership | None) -> AsyncIterator[None]:
+    """Give the Lease back in the end. kopf cancels all tasks then, so this is not one of theirs."""
+    try:
+        yield
+    finally:
+        if leadership is not None:
+            await leadership.release()
+
+
+async def _lead(
+    leadership: Leadership | None,
+    progress: Progress,
+    queue: KeyedQueue[Key],
+    reconciler: Reconciler,
+    workers: int,
 ) -> None:
-    """Begin only with a full cache: what is not in it would look deleted."""
+    """Begin only with a full cache: what is not in it would look deleted. Until then another one may lead."""
     await progress.ready.wait()
-    await work(queue, reconciler.reconcile, workers)
+    async with leadership.held() if leadership else nullcontext():
+        await work(queue, reconciler.reconcile, workers)

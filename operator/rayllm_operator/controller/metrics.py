@@ -9,6 +9,7 @@ from prometheus_client import Counter, Gauge, Histogram
 from rayllm_operator.controller.startup import seconds_of
 from rayllm_operator.plan.cost import UNKNOWN
 
+LEADER = Gauge("rayllm_operator_leader", "1 for the operator that holds the Lease, 0 for one that stands by.")
 RECONCILES = Counter(
     "rayllm_operator_reconcile", "Passes over one object, by kind and result.", ["kind", "result"]
 )
