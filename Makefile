@@ -100,6 +100,8 @@ generate: setup ## Write crds/, docs/cli.md and the tables of other pages of doc
 	PYTHONPATH=engine_image $(BIN)/python -m tests.harness.metrics_page
 	$(BIN)/python -m tests.harness.reasons_page
 	$(BIN)/python -m tests.harness.changes_page
+	$(BIN)/python -m tests.harness.chart_files
+	"$$(tests/harness/go_programs chart)"/helm-docs --chart-search-root charts --log-level warning
 
 engine-table: setup engine ## Write the table of the engine arguments of the engine environment's vLLM
 	"$$(tests/harness/engine_env)" -m rayllm_engine.arguments operator/rayllm_operator/plan/engine_tables

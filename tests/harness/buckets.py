@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from rayllm_operator.cli.local_ray import free_ports
+from tests.harness.go_modules import go_programs
 from tests.harness.local_stack import CHECKOUT, StackError, engine_python, program, wait_until
 
 KEYS = {"AWS_ACCESS_KEY_ID": "testkey", "AWS_SECRET_ACCESS_KEY": "test-secret"}
@@ -75,7 +76,7 @@ def s3_server(work: Path) -> Iterator[S3Server]:
     for folder in ("data", "users"):
         (work / folder).mkdir(parents=True)
     command = [
-        str(_programs() / "versitygw"),
+        str(go_programs("stores") / "versitygw"),
         "--port",
         f"127.0.0.1:{port}",
         "--iam-dir",
@@ -124,7 +125,7 @@ def gcs_server(work: Path) -> Iterator[GcsServer]:
     """Start a Google Cloud Storage server; its log goes into the directory."""
     (port,) = free_ports(1)
     command = [
-        str(_programs() / "fake-gcs-server"),
+        str(go_programs("stores") / "fake-gcs-server"),
         "-scheme",
         "http",
         "-host",
@@ -234,15 +235,6 @@ def wire_to(port: int) -> Iterator[Wire]:
         finally:
             wire.hold.set()
             listener.shutdown(socket.SHUT_RDWR)
-
-
-def _programs() -> Path:
-    """Return the folder of the object stores, which are built if they are missing."""
-    script = CHECKOUT / "tests" / "harness" / "object_stores"
-    result = subprocess.run([str(script)], stdout=subprocess.PIPE, text=True, check=False)
-    if result.returncode:
-        raise StackError(f"{script} failed with exit code {result.returncode}")
-    return Path(result.stdout.strip().splitlines()[-1])
 
 
 def _listens(port: int) -> Any:

@@ -6,7 +6,6 @@ stand-in. Ray pods then run the engine image that tests/harness/node_image build
 
 import os
 import secrets
-import socket
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from tests.harness.local_stack import (
     Kubectl,
     control_plane,
     engine_python,
+    first_free_port_of,
     kuberay_command,
     program,
     wait_for_kinds,
@@ -55,7 +55,7 @@ class KubeRay:
 def api_server() -> Iterator[Path]:
     """Bring up a real API server on ports of its own, whatever KUBECONFIG says; yields a kubeconfig's path."""
     options = ["--node"] if "KUBERAY_OPERATOR" in os.environ else []
-    with control_plane(_CLUSTER_NAME, _free_ports(3), *options) as kubectl:
+    with control_plane(_CLUSTER_NAME, first_free_port_of(3), *options) as kubectl:
         yield kubectl.kubeconfig
 
 
@@ -104,16 +104,3 @@ def _apply_crds(kubectl: Kubectl) -> None:
             "KUBERAY_OPERATOR is set, and KubeRay's CRDs are not at hand: set KUBERAY_CRDS", pytrace=False
         )
     kubectl.apply(folder, "--server-side")
-
-
-def _free_ports(count: int) -> int:
-    """Return the first of some consecutive ports that nothing listens on."""
-    while True:
-        first = 10000 + secrets.randbelow(9000)
-        try:
-            for port in range(first, first + count):
-                with socket.socket() as probe:
-                    probe.bind(("127.0.0.1", port))
-        except OSError:
-            continue
-        return first

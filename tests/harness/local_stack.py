@@ -7,7 +7,9 @@ started with, in the reverse order.
 import contextlib
 import json
 import os
+import secrets
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -84,10 +86,27 @@ def _cache() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"))
 
 
+def first_free_port_of(count: int) -> int:
+    """Return the first of some consecutive ports that nothing listens on."""
+    while True:
+        first = 10000 + secrets.randbelow(9000)
+        try:
+            for port in range(first, first + count):
+                with socket.socket() as probe:
+                    probe.bind(("127.0.0.1", port))
+        except OSError:
+            continue
+        return first
+
+
 @contextlib.contextmanager
-def control_plane(name: str, port: int, *options: str) -> Iterator[Kubectl]:
-    """Run etcd, kube-apiserver and kube-controller-manager under a name of their own; ``--node`` adds a node."""
+def control_plane(name: str, port: int, *options: str, api_flags: str = "") -> Iterator[Kubectl]:
+    """Run etcd, kube-apiserver and kube-controller-manager under a name of their own; ``--node`` adds a node.
+
+    ``api_flags`` are more flags of kube-apiserver.
+    """
     environment = os.environ | {"CLUSTER_NAME": name, "CLUSTER_PORT": str(port)}
+    environment |= {"CLUSTER_API_FLAGS": api_flags} if api_flags else {}
 
     def cluster(*arguments: str) -> str:
         command = [str(CLUSTER), *arguments]

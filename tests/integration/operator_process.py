@@ -209,10 +209,11 @@ class PlayedRay:
 
 
 @contextmanager
-def running_operator(kubeconfig: Path, folder: Path, **configuration: Any) -> Iterator[OperatorProcess]:
+def running_operator(
+    kubeconfig: Path, folder: Path, *arguments: str, **configuration: Any
+) -> Iterator[OperatorProcess]:
     """Run the operator while the block lasts."""
-    folder.mkdir(exist_ok=True)
-    operator = OperatorProcess(kubeconfig, folder, **configuration)
+    operator = OperatorProcess(kubeconfig, folder, *arguments, **configuration)
     try:
         operator.wait_until_ready()
         yield operator

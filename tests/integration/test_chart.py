@@ -1,0 +1,139 @@
+"""The Helm chart: its suites, what it renders, and its life on a real API server."""
+
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from rayllm_operator.api.validation import parse_configuration, parse_pool
+from tests.harness.chart_files import CHART
+from tests.harness.go_modules import go_programs, module_folder
+from tests.harness.helm import KNOWS_POOLS, example_values, helm, objects, options, rendered
+from tests.harness.local_stack import CHECKOUT, Kubectl, control_plane, first_free_port_of, wait_for_kinds
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]
+
+NAMESPACE = "rayllm-system"
+EVERYTHING = (
+    *(
+        f"--set=metrics.{part}.enabled=true"
+        for part in ("serviceMonitor", "podMonitor", "rules", "dashboards")
+    ),
+    "--set=watchNamespaces={chat}",
+)
+VALUES = {"defaults": None, **example_values()}
+POOL = '--set-json=pools=[{"name":"a10","spec":{"resources":{"accelerator_type_a10":1},"node":{"gpus":4,"cpus":44,"memory":"180Gi"},"maxNodes":8}}]'
+
+
+def test_the_suites_beside_the_chart_pass() -> None:
+    command = [str(go_programs("chart") / "helm-unittest"), "--strict", str(CHART)]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stdout[-6000:]
+
+
+def test_helm_finds_nothing_to_complain_about() -> None:
+    assert "0 chart(s) failed" in helm("lint", str(CHART), "--strict", *options())
+
+
+def test_the_readme_is_what_make_generate_writes() -> None:
+    command = [str(go_programs("chart") / "helm-docs"), "--chart-search-root", str(CHART), "--dry-run"]
+    result = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert (CHART / "README.md").read_text().strip() == result.stdout.strip(), "stale: run make generate"
+
+
+@pytest.mark.parametrize("values", VALUES.values(), ids=VALUES)
+def test_the_same_values_give_the_same_bytes(values: Path | None) -> None:
+    command = ("template", "rayllm", str(CHART), *KNOWS_POOLS, *options(values=values))
+    assert helm(*command) == helm(*command)
+
+
+@pytest.mark.parametrize("values", VALUES.values(), ids=VALUES)
+def test_the_operator_takes_what_the_values_become(values: Path | None) -> None:
+    manifests = rendered(*KNOWS_POOLS, values=values)
+    (text,) = [each["data"]["configuration.yaml"] for each in manifests if each["kind"] == "ConfigMap"]
+    _, findings = parse_configuration(yaml.safe_load(text))
+    assert not findings
+    pools = [each for each in manifests if each["kind"] == "GPUNodePool"]
+    assert bool(pools) == (values is not None)
+    for pool in pools:
+        assert not parse_pool(pool["spec"])[1], pool["metadata"]["name"]
+
+
+def test_another_configuration_starts_the_operator_anew() -> None:
+    def checksum(*more: str) -> str:
+        (deployment,) = [each for each in rendered(*more) if each["kind"] == "Deployment"]
+        found: str = deployment["spec"]["template"]["metadata"]["annotations"]["checksum/configuration"]
+        return found
+
+    assert checksum("--set=configuration.maxConcurrentRolls=2") != checksum()
+
+
+def test_without_labels_and_annotations_the_crds_are_those_of_crds() -> None:
+    for crd in [each for each in rendered() if each["kind"] == "CustomResourceDefinition"]:
+        name = f"{crd['spec']['group']}_{crd['spec']['names']['plural']}.yaml"
+        (committed,) = objects((CHECKOUT / "crds" / name).read_text())
+        ours = committed["metadata"].get("annotations", {})
+        assert crd["metadata"].pop("labels")
+        assert crd["metadata"].pop("annotations") == {**ours, "helm.sh/resource-policy": "keep"}
+        committed["metadata"].pop("annotations", None)
+        assert crd == committed
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Kubectl]:
+    """Run an API server of its own, with the Prometheus operator's kinds: installing changes the whole of it."""
+    with control_plane(f"chart-{os.getpid()}", first_free_port_of(3)) as kubectl:
+        folder = module_folder("github.com/prometheus-operator/prometheus-operator", "v0.85.0")
+        crds = folder / "example" / "prometheus-operator-crd"
+        kinds = ("servicemonitors", "podmonitors", "prometheusrules")
+        for kind in kinds:
+            kubectl.apply(crds / f"monitoring.coreos.com_{kind}.yaml", "--server-side")
+        wait_for_kinds(kubectl, *(f"{kind}.monitoring.coreos.com" for kind in kinds))
+        kubectl("create", "namespace", "chat")
+        yield kubectl
+
+
+def test_a_release_is_installed_upgraded_and_taken_away(cluster: Kubectl) -> None:
+    release = ("rayllm", str(CHART), "--namespace", NAMESPACE, *options(*EVERYTHING, POOL))
+    said = helm("install", *release, "--create-namespace", kubectl=cluster)
+    assert "The pools in your values are NOT there yet" in said
+    assert "KubeRay is not installed here" in said
+    wait_for_kinds(cluster, "llmmodels.rayllm.dev", "gpunodepools.rayllm.dev")
+
+    assert "NOT there yet" not in helm("upgrade", *release, kubectl=cluster)
+    assert cluster.json("get", "gpunodepool", "a10")["spec"]["maxNodes"] == 8
+    before = versions(cluster)
+    helm("upgrade", *release, kubectl=cluster)
+    assert versions(cluster) == before, "an upgrade without a change writes nothing"
+
+    helm("uninstall", "rayllm", "--namespace", NAMESPACE, "--wait", kubectl=cluster)
+    left = {kind for kind, _, _ in versions(cluster)}
+    assert left == {"CustomResourceDefinition"}, "models stay with their CRDs"
+
+
+def versions(cluster: Kubectl) -> dict[tuple[str, str, str], str]:
+    """Return the resourceVersion of everything that the release brought."""
+    kinds = (
+        "customresourcedefinition,validatingadmissionpolicy,validatingadmissionpolicybinding,clusterrole,"
+        "clusterrolebinding,role,rolebinding,serviceaccount,configmap,service,deployment,networkpolicy,"
+        "poddisruptionbudget,servicemonitor,podmonitor,prometheusrule"
+    )
+    found = cluster.json("get", kinds, "--all-namespaces")["items"]
+    return {
+        (each["kind"], each["metadata"].get("namespace", ""), each["metadata"]["name"]): each["metadata"][
+            "resourceVersion"
+        ]
+        for each in found
+        if is_of_the_release(each)
+    }
+
+
+def is_of_the_release(manifest: dict[str, Any]) -> bool:
+    """Return whether an object came with the release; the policies have no labels."""
+    metadata = manifest["metadata"]
+    is_policy = metadata["name"].endswith(".rayllm.dev") and manifest["kind"] != "CustomResourceDefinition"
+    return is_policy or bool(metadata.get("labels", {}).get("app.kubernetes.io/instance") == "rayllm")
