@@ -14,11 +14,10 @@ import aiohttp
 import ray
 from ray.cluster_utils import Cluster
 
-from tests.e2e.check_drain import START_SECONDS, STREAMS, Clients, wait_until_served
+from tests.e2e.check_drain import wait_until_served
+from tests.harness.stream_clients import under_streams
 
 CHANGE_SECONDS = 180.0
-OTHERS_SECONDS = 3.0
-"""How long requests go on after the new replica has taken over."""
 
 
 class Application:
@@ -53,37 +52,17 @@ async def watch(before: dict[str, Any], after: dict[str, Any], dashboard: str) -
         await application.deploy(before)
         await wait_until_served(session, url)
         model = before["applications"][0]["args"]["llm_configs"][0]["model_loading_config"]["model_id"]
-        clients, everybody_streams = Clients(session, url, model), [asyncio.Event() for _ in range(STREAMS)]
-        over = asyncio.Event()
-        streams = [asyncio.create_task(stream_on(clients, event, over)) for event in everybody_streams]
-        await asyncio.wait_for(asyncio.gather(*(each.wait() for each in everybody_streams)), START_SECONDS)
-        asking = asyncio.create_task(clients.ask_on())
         old = set(await application.replicas())
-        began = time.monotonic()
-        await application.deploy(after)
-        most = await changed(application, old)
-        took = time.monotonic() - began
-        await asyncio.sleep(OTHERS_SECONDS)
-        over.set()
-        clients.stop()
-        await asking
-        outcomes = [outcome for stream in streams for outcome in await stream]
-        return {
-            "streams": outcomes,
-            "seconds until the new replica ran": round(took, 1),
-            "most replicas": most,
-            "short answers": clients.short_answers,
-            "short failures": clients.short_failures,
-            "longest wait": round(clients.longest_wait, 1),
-        }
+        most, took = len(old), 0.0
 
+        async def change() -> None:
+            nonlocal most, took
+            began = time.monotonic()
+            await application.deploy(after)
+            most, took = await changed(application, old), time.monotonic() - began
 
-async def stream_on(clients: Clients, started: asyncio.Event, over: asyncio.Event) -> list[str]:
-    """Open one stream after the other, so that one is open at any time; return how each ended."""
-    outcomes = []
-    while not over.is_set():
-        outcomes.append(await clients.stream(started))
-    return outcomes
+        seen = await under_streams(session, url, model, change)
+    return {**seen, "seconds until the new replica ran": round(took, 1), "most replicas": most}
 
 
 async def changed(application: Application, old: set[str]) -> int:

@@ -7,7 +7,6 @@ import asyncio
 import json
 import sys
 import time
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -16,68 +15,10 @@ import ray
 from ray.cluster_utils import Cluster
 from ray.util.state import list_actors
 
-STREAMS = 20
-TOKENS = 60
+from tests.harness.stream_clients import STREAMS, Clients
+
 START_SECONDS = 240.0
 DRAIN_SECONDS = 150.0
-
-
-class Clients:
-    """Clients of the model: streams that are open throughout, and short requests one after the other."""
-
-    def __init__(self, session: aiohttp.ClientSession, url: str, model: str) -> None:
-        self._session = session
-        self._url = url
-        self._model = model
-        self.short_failures: list[str] = []
-        self.short_answers = 0
-        self.longest_wait = 0.0
-        """Seconds that a short request took at most."""
-        self._stopping = False
-
-    async def stream(self, started: asyncio.Event) -> str:
-        """Return "done" for a stream that ended as streams end, else what went wrong."""
-        try:
-            last, tokens = "", 0
-            async for line in self._lines(TOKENS):
-                started.set()
-                last, tokens = line, tokens + 1
-        except (aiohttp.ClientError, OSError) as error:
-            return f"{type(error).__name__}: {error}"
-        return "done" if last == "data: [DONE]" and tokens > TOKENS else f"ended after {tokens}: {last!r}"
-
-    async def ask_on(self) -> None:
-        """Send short requests until told to stop."""
-        while not self._stopping:
-            began = time.monotonic()
-            try:
-                lines = [line async for line in self._lines(1)]
-                if lines[-1:] != ["data: [DONE]"]:
-                    self.short_failures.append(f"ended with {lines[-1:]}")
-            except (aiohttp.ClientError, OSError) as error:
-                self.short_failures.append(f"{type(error).__name__}: {error}")
-            else:
-                self.short_answers += 1
-                self.longest_wait = max(self.longest_wait, time.monotonic() - began)
-            await asyncio.sleep(0.1)
-
-    def stop(self) -> None:
-        """End :meth:`ask_on` after its next request."""
-        self._stopping = True
-
-    async def _lines(self, tokens: int) -> AsyncIterator[str]:
-        body = {
-            "model": self._model,
-            "prompt": "one two three",
-            "max_tokens": tokens,
-            "ignore_eos": True,
-            "stream": True,
-        }
-        async with self._session.post(f"{self._url}/v1/completions", json=body) as answer:
-            answer.raise_for_status()
-            async for line in answer.content:
-                if line.strip():
-                    yield line.decode().strip()
 
 
 def node_of_the_replica() -> str | None:

@@ -13,6 +13,7 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import ray
 from ray.serve.llm import LLMConfig
@@ -21,6 +22,14 @@ from rayllm_engine.server import RayLLMServer
 
 Prepared = tuple[str, Mapping[str, Any]]
 """The model's source and its engine arguments."""
+
+MIRRORS = {
+    "no bucket": "s3://none/model",
+    "wrong key": "s3://bucket/model",
+    "empty folder": "s3://bucket/none",
+    "spoiled object": "s3://bucket/model",
+}
+"""Cases that ask the store at S3_ENDPOINT, each with the address of its mirror."""
 
 LONG = 4_000_000
 """Tokens: 3.8 GiB of the tiny model's KV cache, where VLLM_CPU_KVCACHE_SPACE is 1."""
@@ -63,17 +72,33 @@ def cases(directory: Path) -> dict[str, Callable[[], Prepared]]:
         "compiler": lambda: (model("plain"), {"enforce_eager": False}),
         "template path": lambda: (model("plain"), {"chat_template": "none.jinja"}),
         "template": lambda: (model("plain"), {"chat_template": "{% if %}{{ x }}"}),
+        **dict.fromkeys(MIRRORS, lambda: ("org/mirrored", {})),
     }
 
 
-async def last_line(source: str, engine_kwargs: Mapping[str, Any]) -> str:
+def contract(name: str) -> dict[str, Any]:
+    """Return the part of a case's LLMConfig that only our engine image reads."""
+    if name not in MIRRORS:
+        return {"version": 1}
+    store = {"endpoint_url": os.environ["S3_ENDPOINT"], "region": "us-east-1"}
+    return {"version": 1, "mirror": {"model": "org/mirrored", "uri": MIRRORS[name], "s3": store}}
+
+
+SURROUNDINGS = {
+    "compiler": {"CXX": "/nonexistent/g++"},
+    "wrong key": {"AWS_SECRET_ACCESS_KEY": "wrong"},
+}
+"""Environment variables of some cases."""
+
+
+async def last_line(source: str, engine_kwargs: Mapping[str, Any], rayllm: Mapping[str, Any]) -> str:
     """Return the last line of what starting the replica raises."""
     config = LLMConfig(
         model_loading_config={"model_id": "local/model", "model_source": source},
         engine_kwargs={"enforce_eager": True, "max_model_len": 256, **engine_kwargs},
         placement_group_config={"bundle_per_worker": {"CPU": 1}},
         accelerator_config={"kind": "cpu"},
-        experimental_configs={"rayllm": {"version": 1}},
+        experimental_configs={"rayllm": rayllm},
     )
     # Outside Serve the server makes its own placement group, and Ray does not wait until it has its nodes.
     await config.get_or_create_callback().ctx.placement_group.ready()
@@ -88,10 +113,8 @@ async def last_line(source: str, engine_kwargs: Mapping[str, Any]) -> str:
 async def main(directory: Path, *names: str) -> None:
     """Start each case and print what it raised."""
     for name in names:
-        if name == "compiler":
-            os.environ["CXX"] = "/nonexistent/g++"
-        line = await last_line(*cases(directory)[name]())
-        os.environ.pop("CXX", None)
+        with mock.patch.dict(os.environ, SURROUNDINGS.get(name, {})):
+            line = await last_line(*cases(directory)[name](), contract(name))
         with (directory / "failures").open("a") as file:
             file.write(f"{name}\t{line}\n")
 

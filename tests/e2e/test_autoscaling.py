@@ -12,6 +12,7 @@ from rayllm_operator.api.validation import parse_model
 from rayllm_operator.cli.local_ray import LocalRay, RayNode, environment_without_ray, free_ports
 from rayllm_operator.plan.application import application, deployment_name
 from rayllm_operator.plan.data_path import DataPath
+from rayllm_operator.plan.model_plan import Running
 from rayllm_operator.render.ray_environment import RAY_ENVIRONMENT
 from rayllm_operator.render.serve_config import of_one, serve_application
 from tests.harness.closed_loop import ClosedLoop
@@ -51,6 +52,7 @@ class Model:
     def __init__(self, ray: LocalRay, path: DataPath) -> None:
         self._ray = ray
         self._path = path
+        self._running: Running | None = None
         (self._port,) = free_ports(1)
         self._endpoint = f"http://127.0.0.1:{self._port}/v1"
 
@@ -71,8 +73,9 @@ class Model:
             }
         )
         assert spec is not None, findings
-        rendered = application(spec, DEFAULT_ENGINE, restarted_at="")
+        rendered = application(spec, DEFAULT_ENGINE, restarted_at="", running=self._running)
         assert rendered.data_path.path is self._path
+        self._running = Running("", "", 1, llm_config=rendered.llm_config, data_path=self._path)
         config = of_one(serve_application(rendered))
         self._ray.deploy({**config, "http_options": {"host": "127.0.0.1", "port": self._port}})
         told: dict[str, Any] = rendered.deployments[0]["autoscaling_config"]
@@ -121,6 +124,25 @@ def test_load_adds_a_replica_an_edit_restarts_none_and_calm_removes_one(model: M
         assert replicas.items() <= model.replicas().items()
         load.set_clients(1)
         wait_until("one replica left", lambda: is_alone(model, replicas), seconds=SCALING_SECONDS)
+    assert load.failures() == {}
+
+
+def test_an_edit_lets_a_model_sleep_and_the_next_request_wakes_it(model: Model) -> None:
+    """Bounds restart nothing, so a model may have to sleep on the direct path, which it started with."""
+    model.apply_and_wait(min_replicas=1)
+    running = set(model.replicas())
+    with model.clients() as load:
+        load.set_clients(1)
+        told = model.apply(min_replicas=0, downscale_to_zero_delay_s=2)
+        wait_until("the new values in force", lambda: are_in_force(model, told), seconds=SCALING_SECONDS)
+        assert set(model.replicas()) == running
+        load.set_clients(0)
+        wait_until("no replica", lambda: not model.replicas() or None, seconds=SCALING_SECONDS)
+        asleep = len(load.answers())
+        load.set_clients(1)
+        wait_until("an answer", lambda: len(load.answers()) > asleep or None, seconds=SCALING_SECONDS)
+        told = model.apply(min_replicas=1)
+        wait_until("the new values in force", lambda: are_in_force(model, told), seconds=SCALING_SECONDS)
     assert load.failures() == {}
 
 

@@ -6,6 +6,7 @@ Serve. Its pods are whole nodes, because nothing here adds pods for replicas tha
 through every field that a model without files can have.
 """
 
+import asyncio
 import contextlib
 import json
 import os
@@ -14,15 +15,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import aiohttp
 import pytest
 
 from rayllm_engine.echo import ENGINE_CLASS
 from rayllm_operator.api.effects import Effect, field_effect
+from rayllm_operator.cli.local_ray import free_ports
 from tests.data.field_changes import BASE, CHANGES, POOLS, changed, spec_after, spec_before
 from tests.e2e.test_whole_path import configuration
 from tests.harness.fixtures import KubeRay
 from tests.harness.local_stack import Kubectl, operator_command, program, wait_until
 from tests.harness.rayllm_api import RayllmApi, model, pool
+from tests.harness.stream_clients import STREAMS, under_streams
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1800)]
 
@@ -30,7 +34,8 @@ NAME = "tiny"
 SECONDS = 240
 SMALL_NODES = {"node": {"cpus": 1, "memory": "6Gi"}, "workerPod": "Node"}
 """A pod takes a whole node, which is small enough for a real one."""
-ECHO = {"RAYLLM_VLLM_ENGINE_CLS": ENGINE_CLASS}
+ECHO = {"RAYLLM_VLLM_ENGINE_CLS": ENGINE_CLASS, "RAYLLM_ECHO": json.dumps({"token_seconds": 0.25})}
+"""A stream of 60 tokens takes 15 s."""
 
 NEEDS_MORE = (
     "mirror_config",
@@ -43,13 +48,8 @@ NEEDS_MORE = (
 )
 """Parts of the paths of fields whose new value needs files, GPUs, labels or a second engine process."""
 
-SOME = (
-    "engine_config.max_total_tokens",
-    "deployment_config.ray_actor_options.runtime_env",
-    "cluster_config.podLabels",
-    "cluster_config.head.resources.memory",
-)
-"""Fields that restart something and are always walked through."""
+SOME = ("deployment_config.ray_actor_options.runtime_env", "cluster_config.podLabels")
+"""Fields that restart something and are always walked through; more are changed under streams."""
 
 
 def walk(*effects: Effect) -> list[str]:
@@ -99,6 +99,13 @@ class Running:
     kubectl: Kubectl
     namespace: str
     api: RayllmApi
+    proxy_port: int
+
+    @property
+    def url(self) -> str:
+        """The model's Service, through the API server."""
+        service = f"/api/v1/namespaces/{self.namespace}/services/{NAME}:http/proxy"
+        return f"http://127.0.0.1:{self.proxy_port}{service}"
 
     def apply(self, spec: dict[str, Any]) -> None:
         """Apply a spec."""
@@ -116,8 +123,18 @@ class Running:
             raise
 
     def read(self, kind: str) -> Any:
-        """Read the model or its RayService."""
+        """Read the model, its RayService or its Service."""
         return self.kubectl.json("--namespace", self.namespace, "get", kind, NAME)
+
+    def condition(self, kind: str) -> dict[str, Any]:
+        """Return a condition of the model."""
+        found = self.read("llm")["status"]["conditions"]
+        return next(condition for condition in found if condition["type"] == kind)
+
+    def service(self) -> tuple[str, str]:
+        """Return what makes the model's address: the Service's UID and IP address."""
+        service = self.read("service")
+        return service["metadata"]["uid"], service["spec"]["clusterIP"]
 
     def look(self) -> Seen | None:
         """Return what runs; None while Serve is at work."""
@@ -162,8 +179,9 @@ def running(
         kubectl("create", "namespace", namespace)
         for name, spec in POOLS.items():
             api.apply(pool({**spec, **SMALL_NODES}, name))
-        found = Running(kubectl, namespace, api)
+        found = Running(kubectl, namespace, api, free_ports(1)[0])
         found.change_to(BASE)
+        stack.enter_context(program("kubectl-proxy", kubectl.start_proxy(found.proxy_port), logs))
         yield found
         api("delete", "llm", NAME, "--wait=true", "--timeout=60s")
         for name in POOLS:
@@ -196,8 +214,69 @@ def test_what_is_changed_in_place(running: Running) -> None:
 def test_what_restarts(running: Running, effect: Effect) -> None:
     is_wanted = set(CHANGES if os.environ.get("RAYLLM_ALL_CHANGES") else SOME)
     paths = [path for path in walk(effect) if path in is_wanted]
-    assert len(paths) >= 2
+    assert paths
     assert walked(running, paths) == dict.fromkeys(paths, effect)
+
+
+MIN_REPLICAS = "deployment_config.autoscaling_config.min_replicas"
+LONGER = {"engine_config.max_total_tokens": 512}
+MORE_MEMORY = {"cluster_config.head.resources.memory": "5Gi"}
+
+
+def test_a_model_may_sleep_from_now_on_without_a_restart(running: Running) -> None:
+    before = running.change_to(BASE)
+    after = running.change_to(changed(BASE, MIN_REPLICAS, 0))
+    assert before.effect_until(after) is Effect.IN_PLACE
+    assert "is 0, but the replicas run on the direct data path" in running.condition("Accepted")["message"]
+    assert after.effect_until(running.change_to(BASE)) is Effect.IN_PLACE
+
+
+@pytest.mark.parametrize(
+    ("wish", "change", "effect"),
+    [
+        ("InPlace", LONGER, Effect.ROLLING_RESTART),
+        ("InPlace", MORE_MEMORY, Effect.NEW_CLUSTER),
+        ("NewCluster", LONGER, Effect.NEW_CLUSTER),
+    ],
+    ids=["in place", "other pods", "a second cluster by wish"],
+)
+def test_no_request_is_lost_in_a_switch(
+    running: Running, wish: str, change: dict[str, Any], effect: Effect
+) -> None:
+    """20 streams of 15 s are open at any time, and short requests come beside them."""
+    spec = changed(BASE, "cluster_config.upgrade.type", wish)
+    before, service = running.change_to(spec), running.service()
+    ((path, value),) = change.items()
+    after, seen = asyncio.run(changed_under_streams(running, changed(spec, path, value)))
+    assert before.effect_until(after) is effect
+    assert set(seen["streams"]) == {"done"}, seen
+    assert len(seen["streams"]) > STREAMS, seen
+    assert seen["short failures"] == [], seen
+    assert seen["short answers"] > 10, seen
+    assert running.service() == service
+
+
+async def changed_under_streams(running: Running, spec: dict[str, Any]) -> tuple[Seen, dict[str, Any]]:
+    """Apply a spec while clients ask; return what runs then, and what they saw."""
+    timeout, connector = aiohttp.ClientTimeout(total=None, sock_read=120), aiohttp.TCPConnector(limit=0)
+    after: list[Seen] = []
+
+    async def change() -> None:
+        after.append(await asyncio.to_thread(running.change_to, spec))
+
+    async with aiohttp.ClientSession(timeout=timeout, connector=connector) as session:
+        seen = await under_streams(session, running.url, BASE["engine_config"]["model_id"], change)
+    return after[0], seen
+
+
+def test_recreate_stops_the_old_version_first_and_the_address_stays(running: Running) -> None:
+    spec = changed(BASE, "cluster_config.upgrade.type", "Recreate")
+    before, service = running.change_to(spec), running.service()
+    old = running.read("rayservice")["metadata"]["uid"]
+    after = running.change_to(changed(spec, "engine_config.max_total_tokens", 512))
+    assert before.effect_until(after) is Effect.NEW_CLUSTER
+    assert running.read("rayservice")["metadata"]["uid"] != old
+    assert running.service() == service
 
 
 def test_what_stops_the_model(running: Running) -> None:

@@ -11,6 +11,7 @@ from rayllm_operator.cli.local_ray import free_ports
 from rayllm_operator.plan.data_path import DataPath
 from rayllm_operator.render.ray_environment import RAY_ENVIRONMENT
 from tests.e2e.test_echo_engine import serve_config
+from tests.harness.local_stack import CHECKOUT
 from tests.harness.supervised import haproxy_places, outcome_of
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
@@ -29,7 +30,7 @@ def seen() -> dict[str, Any]:
         file = Path(folder) / "serve.json"
         # This machine has each port only once: the head's HAProxy serves all nodes. A pod has one of its own.
         file.write_text(json.dumps({**config, "proxy_location": "HeadOnly"}))
-        environment = {**RAY_ENVIRONMENT, **haproxy_places(Path(folder))}
+        environment = {**RAY_ENVIRONMENT, **haproxy_places(Path(folder)), "PYTHONPATH": str(CHECKOUT)}
         outcome: dict[str, Any] = outcome_of(
             "tests/e2e/check_drain.py", str(file), str(dashboard_port), environment=environment
         )

@@ -15,14 +15,18 @@ import yaml
 
 from rayllm_engine.causes import REASONS
 from rayllm_operator.cli.local_ray import environment_without_ray
+from tests.harness.buckets import KEYS, s3_server, wire_to
 from tests.harness.local_stack import CHECKOUT, engine_python, make_model
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1800)]
 
 RECORDED = CHECKOUT / "tests" / "data" / "engine_failures.yaml"
 
 ONLINE = ("gated", "missing", "unauthorized")
 """Cases that ask a Hub; all others are offline."""
+
+MIRRORED = ("no bucket", "wrong key", "empty folder", "spoiled object")
+"""Cases that ask an S3 server for a mirror."""
 
 EXPECTED: dict[str, tuple[str, str, dict[str, Any]]] = {
     "offline": ("HubUnreachable", "the replica is offline (HF_HUB_OFFLINE)", {"model": "org/none"}),
@@ -43,6 +47,10 @@ EXPECTED: dict[str, tuple[str, str, dict[str, Any]]] = {
     "compiler": ("CompilerMissing", "The image has no C++ compiler", {}),
     "template path": ("InvalidChatTemplate", "The chat template none.jinja is a path", {"path": "none.jinja"}),
     "template": ("InvalidChatTemplate", "Expected an expression", {}),
+    "no bucket": ("MirrorFailed", "s3://none/model/: the store answered 404 NoSuchBucket: ", {}),
+    "wrong key": ("MirrorFailed", "the store answered 403 SignatureDoesNotMatch: ", {}),
+    "empty folder": ("MirrorFailed", "s3://bucket/none", {}),
+    "spoiled object": ("MirrorFailed", "s3://bucket/model/weights: what was downloaded does not have the crc32 that", {"object": "s3://bucket/model/weights"}),
 }  # fmt: skip
 
 
@@ -78,16 +86,28 @@ def hub() -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Run an S3 server with one model, behind a wire that spoils it; return the wire's address."""
+    with s3_server(tmp_path_factory.mktemp("s3")) as server, wire_to(server.port) as wire:
+        server.fill("bucket", {"model/config.json": b"{}", "model/weights": b"!spoil me" * (1 << 20)})
+        wire.spoil = (b"!spoil me", b"!spoil ME")
+        yield wire.endpoint
+
+
+@pytest.fixture(scope="module")
 def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the folder of the models."""
     return tmp_path_factory.mktemp("failures")
 
 
 @pytest.fixture(scope="module")
-def failures(directory: Path, hub: str) -> dict[str, str]:
+def failures(directory: Path, hub: str, store: str) -> dict[str, str]:
     """Return the last line that each case raised."""
     make_model(directory / "tiny", engine_python())
-    start(directory, [name for name in EXPECTED if name not in ONLINE], HF_HUB_OFFLINE="1")
+    offline = [name for name in EXPECTED if name not in (*ONLINE, *MIRRORED)]
+    start(directory, offline, HF_HUB_OFFLINE="1")
+    home = {"HF_HOME": str(directory / "hub"), "AWS_EC2_METADATA_DISABLED": "true"}
+    start(directory, MIRRORED, S3_ENDPOINT=store, HF_HUB_OFFLINE="1", **home, **KEYS)
     start(directory, ONLINE, HF_ENDPOINT=hub, HF_HOME=str(directory / "hub"), HF_HUB_OFFLINE="0")
     lines = (directory / "failures").read_text().splitlines()
     return dict(line.split("\t", 1) for line in lines)

@@ -51,13 +51,13 @@ def test_each_field_that_restarts_something_is_named_and_no_other(rayllm_api: Ra
 
 
 def test_zero_is_another_matter(rayllm_api: RayllmApi) -> None:
-    paths = [path for path in fields() if field_effect(path).at_zero]
+    paths = [path for path in fields() if field_effect(path).stops_at_zero]
 
     said = warnings(
         rayllm_api, {f"m{index}": (BASE, changed(BASE, path, 0)) for index, path in enumerate(paths)}
     )
 
-    assert said == sorted(expected(path, effect) for path in paths if (effect := field_effect(path).at_zero))
+    assert said == sorted(expected(path, Effect.START_OR_STOP) for path in paths)
 
 
 @pytest.mark.parametrize(

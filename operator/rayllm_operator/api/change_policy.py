@@ -57,11 +57,8 @@ def _changed(effect: Effect) -> str:
     rows = []
     for path in fields():
         old, new = value_at("variables.old", path.split(".")), value_at("variables.new", path.split("."))
-        entry = field_effect(path)
-        if entry.effect is effect:
+        if field_effect(path).effect is effect:
             rows.append(f"{old} != {new} ? ['{path}'] : []")
-        elif entry.at_zero is effect:
-            rows.append(f"({old} == 0) != ({new} == 0) ? ['{path}'] : []")
     return _joined(rows)
 
 
@@ -70,8 +67,8 @@ def _stops() -> str:
     rows = []
     for path in fields():
         entry, new = field_effect(path), value_at("variables.new", path.split("."))
-        if Effect.START_OR_STOP in (entry.effect, entry.at_zero):
-            rows.append(f"{new} == {'0' if entry.at_zero else 'false'} ? ['{path}'] : []")
+        if entry.effect is Effect.START_OR_STOP or entry.stops_at_zero:
+            rows.append(f"{new} == {'0' if entry.stops_at_zero else 'false'} ? ['{path}'] : []")
     return _joined(rows)
 
 

@@ -43,8 +43,8 @@ class FieldEffect:
     """What a change does at most."""
     note: str = ""
     """When it does something else; a sentence for the user."""
-    at_zero: Effect | None = None
-    """What a change from or to 0 does, where that is something else."""
+    stops_at_zero: bool = False
+    """Whether a change from or to 0 starts or stops the model."""
 
 
 _NOTHING = FieldEffect(Effect.NONE)
@@ -60,8 +60,7 @@ _EFFECTS: dict[str, FieldEffect] = {
     "deployment_config": _IN_PLACE,
     "deployment_config.autoscaling_config.min_replicas": FieldEffect(
         Effect.IN_PLACE,
-        "From or to 0 a RollingRestart: only a model that may sleep has a router before its replicas.",
-        at_zero=Effect.ROLLING_RESTART,
+        "To 0, `GET /v1/models` wakes a sleeping model until it is restarted for another reason.",
     ),
     "deployment_config.ray_actor_options": _SIZE,
     "deployment_config.ray_actor_options.label_selector": _RESTART,
@@ -103,9 +102,7 @@ _EFFECTS: dict[str, FieldEffect] = {
     "multiplex_config": _REFUSED,
     "standalone_function_calling_model": _REFUSED,
     "cluster_config": _CLUSTER,
-    "cluster_config.replicas": FieldEffect(
-        Effect.IN_PLACE, "From or to 0 StartOrStop.", at_zero=Effect.START_OR_STOP
-    ),
+    "cluster_config.replicas": FieldEffect(Effect.IN_PLACE, "From or to 0 StartOrStop.", stops_at_zero=True),
     "cluster_config.engine.vllm": FieldEffect(
         Effect.NONE, "It says what the image holds; the image is what runs."
     ),
@@ -164,9 +161,7 @@ def changed_fields(before: LLMModelSpec, after: LLMModelSpec) -> Iterator[tuple[
 def effect_of_values(path: str, before: Any, after: Any) -> Effect:
     """Return what a change of one field does, by the table."""
     entry = field_effect(path)
-    if entry.at_zero and 0 in (before, after):
-        return entry.at_zero
-    return entry.effect
+    return Effect.START_OR_STOP if entry.stops_at_zero and 0 in (before, after) else entry.effect
 
 
 def _value_at(value: Any, path: str) -> Any:

@@ -29,6 +29,8 @@ CATCH_ALL = "any-pool"
 CATCH_ALL_GPUS, CATCH_ALL_CPUS, CATCH_ALL_MEMORY = 8, 96, "768Gi"
 """The node that is assumed where no pools are known; it grows until it holds a replica."""
 
+_MOST = 2**31 - 1
+"""The most of anything that a pool's spec can say; who asks for more fits no pool, and is told."""
 _CATCH_ALL_NODES = 1_000_000
 """More than any model can use."""
 
@@ -101,13 +103,13 @@ def catch_all_pools(spec: LLMModelSpec) -> tuple[Pool, ...]:
 def _custom_resources(bundles: list[Amounts]) -> dict[str, int]:
     """Return the Ray custom resources of one replica, rounded up to the whole numbers that pools offer."""
     total = total_of(bundles)
-    return {name: math.ceil(total[name]) for name in custom_resources(total)}
+    return {name: min(math.ceil(total[name]), _MOST) for name in custom_resources(total)}
 
 
 def _node(bundles: list[Amounts]) -> dict[str, object]:
     total = total_of(bundles)
     return {
-        "gpus": max(CATCH_ALL_GPUS, math.ceil(total.get(GPU, 0))),
-        "cpus": max(CATCH_ALL_CPUS, math.ceil(total.get(CPU, 0))),
+        "gpus": min(max(CATCH_ALL_GPUS, math.ceil(total.get(GPU, 0))), _MOST),
+        "cpus": min(max(CATCH_ALL_CPUS, math.ceil(total.get(CPU, 0))), _MOST),
         "memory": memory_quantity(max(parse_quantity(CATCH_ALL_MEMORY), total.get(MEMORY, Fraction(0)))),
     }

@@ -24,6 +24,7 @@ from rayllm_operator.render.effects import (
     serve_config_of,
     worker_groups_of,
 )
+from rayllm_operator.render.serve_config import data_path_of, llm_config_of
 
 
 def recorded(manifest: Manifest, model: Manifest, annotations: dict[str, str]) -> Object:
@@ -63,12 +64,15 @@ def running_version(ray_service: Manifest | None) -> Running | None:
     annotations = annotations_of(ray_service)
     cluster = ray_service["spec"].get("rayClusterConfig") or {}
     head = cluster.get("headGroupSpec", {}).get("template", {}).get("metadata") or {}
+    serve_config = serve_config_of(ray_service)
     return Running(
         engine_image=annotations.get(ANNOTATION_ENGINE_IMAGE, ""),
         render_revision=annotations.get(ANNOTATION_RENDER_REVISION, ""),
         generation=recorded_generation(ray_service),
         worker_groups=tuple(worker_groups_of(ray_service)),
         cluster_digests=recorded_digests(ray_service),
-        code=code_digest(serve_config_of(ray_service)),
+        code=code_digest(serve_config),
         head_code=(head.get("annotations") or {}).get(ANNOTATION_CODE, ""),
+        llm_config=llm_config_of(serve_config),
+        data_path=data_path_of(serve_config),
     )

@@ -15,7 +15,7 @@ from rayllm_operator.plan.data_path import DataPath, choose_data_path
 from rayllm_operator.plan.draining import drain_seconds
 from rayllm_operator.plan.engine_arguments import effective_generation, engine_arguments
 from rayllm_operator.plan.generation_defaults import request_defaults
-from rayllm_operator.plan.model_plan import Application
+from rayllm_operator.plan.model_plan import Application, Running
 from rayllm_operator.plan.model_source import mirror_contract, model_loading
 from rayllm_operator.plan.placement import placement_group, serve_actor_options
 from rayllm_operator.plan.request_limits import request_limits
@@ -45,14 +45,21 @@ Ray gives every head this resource, so that asking for a little of it puts an ac
 
 
 def application(
-    spec: LLMModelSpec, engine: SupportedEngine, *, restarted_at: str, surge: int = 0
+    spec: LLMModelSpec,
+    engine: SupportedEngine,
+    *,
+    restarted_at: str,
+    surge: int = 0,
+    running: Running | None = None,
 ) -> Application:
     """Return the application of a model on an engine image.
 
-    ``surge`` replicas beyond their number may start before old ones stop.
+    ``surge`` replicas beyond their number may start before old ones stop. The path of ``running`` replicas
+    is kept where nothing else would replace them.
     """
     llm_config = _llm_config(spec, engine, restarted_at)
-    data_path = choose_data_path(replica_bounds(spec))
+    kept = running.data_path if running and running.llm_config == llm_config else None
+    data_path = choose_data_path(replica_bounds(spec), kept)
     return Application(
         llm_config=llm_config,
         deployments=(_deployment(spec, llm_config["engine_kwargs"], data_path.path, surge),),

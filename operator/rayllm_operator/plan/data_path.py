@@ -8,6 +8,7 @@ between, which costs every request one more hop and answers while no replica run
 from dataclasses import dataclass
 from enum import StrEnum
 
+from rayllm_operator.api.findings import Finding, Severity
 from rayllm_operator.plan.autoscaling import ReplicaBounds
 
 
@@ -28,12 +29,38 @@ class DataPathChoice:
     reason: str
 
 
-def choose_data_path(bounds: ReplicaBounds) -> DataPathChoice:
+def choose_data_path(bounds: ReplicaBounds, running: DataPath | None) -> DataPathChoice:
     """Return the direct path, unless a promise needs the routed one.
 
     On the direct path of Ray 2.60 a model without replicas answers nothing before one has started: the list
     of models would wait for it, and wake it.
+
+    Parameters
+    ----------
+    bounds
+        Fewest and most replicas.
+    running
+        The path of replicas that run and have no other reason to restart; None where there are none. Taking
+        another path replaces them, and bounds are not worth that.
     """
+    wanted = _path_for(bounds)
+    if running in (None, wanted.path):
+        return wanted
+    return DataPathChoice(running, "the replicas run on it, and the next restart takes the other")
+
+
+def check_data_path(choice: DataPathChoice, bounds: ReplicaBounds) -> list[Finding]:
+    """Warn of a model that sleeps without the ingress that answers for it."""
+    if bounds.highest == 0 or choice.path is _path_for(bounds).path or choice.path is DataPath.ROUTED:
+        return []
+    message = (
+        "is 0, but the replicas run on the direct data path, where GET /v1/models wakes a sleeping model; to "
+        "change that with a restart, set the annotation rayllm.dev/restartedAt"
+    )
+    return [Finding(("deployment_config", "autoscaling_config", "min_replicas"), message, Severity.WARNING)]
+
+
+def _path_for(bounds: ReplicaBounds) -> DataPathChoice:
     if bounds.lowest == 0:
         return DataPathChoice(
             DataPath.ROUTED,

@@ -14,7 +14,7 @@ from rayllm_operator.api.configuration import OperatorConfiguration, SupportedEn
 from rayllm_operator.api.findings import Finding
 from rayllm_operator.api.gpu_node_pool import GPUNodePoolSpec
 from rayllm_operator.api.llm_model import LLMModelSpec
-from rayllm_operator.plan.data_path import DataPathChoice
+from rayllm_operator.plan.data_path import DataPath, DataPathChoice
 from rayllm_operator.plan.pod_shape import PodShape
 
 
@@ -57,6 +57,10 @@ class Running:
     """Digest of what Serve would replace its replicas for."""
     head_code: str = ""
     """The digest that its head's pod carries, where a second cluster was wished for once."""
+    llm_config: Mapping[str, Any] = field(default_factory=dict)
+    """The LLMConfig of its replicas."""
+    data_path: DataPath | None = None
+    """Which way its requests take; None where its application is none of ours."""
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from rayllm_operator.api.llm_model import LLMModelSpec
 from rayllm_operator.api.validation import validate_model_name
 from rayllm_operator.plan.application import application
 from rayllm_operator.plan.autoscaling import replica_bounds
+from rayllm_operator.plan.data_path import check_data_path
 from rayllm_operator.plan.engine_argument_checks import check_engine_arguments
 from rayllm_operator.plan.engines import choose_engine
 from rayllm_operator.plan.generation_defaults import check_generation_defaults
@@ -44,8 +45,13 @@ def plan_model(request: PlanRequest) -> PlanResult:
         return PlanResult(None, tuple(findings))
     selection = select_pools(request)
     if selection.chosen:
-        findings += [*selection.findings, *check_replicas(request.spec, selection.chosen)]
-        return PlanResult(_plan(request, engine, selection), tuple(findings), selection.considered)
+        plan, bounds = _plan(request, engine, selection), replica_bounds(request.spec)
+        findings += [
+            *selection.findings,
+            *check_replicas(request.spec, selection.chosen),
+            *check_data_path(plan.application.data_path, bounds),
+        ]
+        return PlanResult(plan, tuple(findings), selection.considered)
     if intent_of(request.spec) is not Intent.SERVE:
         # What does not run needs no pool.
         return PlanResult(_plan(request, engine, selection), tuple(warnings(findings)), selection.considered)
@@ -82,7 +88,9 @@ def _plan(request: PlanRequest, engine: SupportedEngine, selection: PoolSelectio
         intent=intent_of(spec),
         model_id=spec.engine_config.model_id,
         engine=engine,
-        application=application(spec, engine, restarted_at=request.restarted_at, surge=surge),
+        application=application(
+            spec, engine, restarted_at=request.restarted_at, surge=surge, running=request.running
+        ),
         head=_head(request),
         worker_groups=groups,
         retired_groups=retired_groups(groups, request.running),

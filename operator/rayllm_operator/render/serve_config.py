@@ -1,5 +1,6 @@
 """``serveConfigV2``: the Serve application as the text that KubeRay hands to Ray's dashboard."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from rayllm_operator.plan import ModelPlan
@@ -34,6 +35,23 @@ def serve_application(application: Application) -> dict[str, Any]:
         "args": arguments,
         "deployments": [dict(deployment) for deployment in application.deployments],
     }
+
+
+def data_path_of(config: Mapping[str, Any]) -> DataPath | None:
+    """Return the path that a rendered configuration takes; None where it is none of ours."""
+    builders = {RAY_BUILDER: DataPath.ROUTED, DIRECT_BUILDER: DataPath.DIRECT}
+    return builders.get(str(_only_application(config).get("import_path")))
+
+
+def llm_config_of(config: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the LLMConfig in a rendered configuration; empty where it is none of ours."""
+    configs = (_only_application(config).get("args") or {}).get("llm_configs") or []
+    return configs[0] if len(configs) == 1 else {}
+
+
+def _only_application(config: Mapping[str, Any]) -> Mapping[str, Any]:
+    applications = config.get("applications") or []
+    return applications[0] if len(applications) == 1 else {}
 
 
 def of_one(application: dict[str, Any]) -> dict[str, Any]:

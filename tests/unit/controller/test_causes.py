@@ -1,7 +1,9 @@
 """Why a model does not go on: the words of pods, KubeRay, Serve and the engine become one reason and one sentence."""
 
+import copy
 import json
 import re
+from typing import Any
 
 import pytest
 
@@ -64,6 +66,34 @@ def test_a_cause_that_is_healed_is_gone_with_the_next_look() -> None:
     world.reconcile()
     assert world.observed.condition("Ready")["reason"] == "ClusterStarting"
     assert not world.observed.condition("Stalled")
+
+
+def an_event(message: str, moment: str) -> dict[str, Any]:
+    """Return what the kubelet says of a probe."""
+    involved = {"kind": "Pod", "name": "broken-head"}
+    told = {"type": "Warning", "reason": "Unhealthy", "message": message, "lastTimestamp": moment}
+    return {"involvedObject": involved, **told}
+
+
+@pytest.mark.parametrize("code", [137, 143])
+def test_a_container_that_is_killed_for_a_probe_is_told_with_the_probes_words(code: int) -> None:
+    world = broken(next(case for case in CASES if case.name == "crash"))
+    head = copy.deepcopy(world.observed.head_pods[0])
+    container = next(each for each in head["status"]["containerStatuses"] if each["name"] == "ray-head")
+    container["lastState"] = {"terminated": {"exitCode": code, "reason": "Error"}}
+    container["state"] = {"waiting": {"reason": "CrashLoopBackOff"}}
+    world.having(head_pods=(head,), worker_pods=(), pod_events=())
+    decision = world.reconcile()
+    assert decision.wants_events_of == head["metadata"]["name"]
+    assert f"ended with exit code {code}" in condition(decision, "Ready")["message"]
+    events = [
+        an_event("Liveness probe failed: no\nanswer", "2026-11-25T10:00:02Z"),
+        an_event("Liveness probe failed: an older one", "2026-11-25T10:00:01Z"),
+        an_event("Readiness probe failed: not yet", "2026-11-25T10:00:03Z"),
+    ]
+    world.having(pod_events=tuple(events))
+    message = condition(world.reconcile(), "Ready")["message"]
+    assert "did not answer its probe and was killed: Liveness probe failed: no answer." in message
 
 
 def test_what_others_bring_may_come_late_before_the_model_stalls() -> None:

@@ -10,8 +10,10 @@ from rayllm_operator.api.findings import errors
 from rayllm_operator.api.validation import parse_model
 from rayllm_operator.controller.records import running_version
 from rayllm_operator.plan import ModelPlan
+from rayllm_operator.plan.data_path import DataPath
 from rayllm_operator.render import render_ray_service
 from rayllm_operator.render.effects import cluster_digests, effect_of, serve_config_of
+from rayllm_operator.render.serve_config import data_path_of
 from tests.data.field_changes import BASE, CHANGES, POOLS, REFUSED, changed, spec_after, spec_before
 from tests.unit.plan.planning import plan, pool, sentences
 
@@ -46,9 +48,34 @@ def test_a_field_has_the_effect_that_the_table_states(path: str) -> None:
     assert effect(spec_before(path), spec_after(path, CHANGES[path])) is field_effect(path).effect
 
 
-@pytest.mark.parametrize("path", [path for path in fields() if field_effect(path).at_zero])
-def test_a_change_to_zero_has_the_effect_that_the_table_states(path: str) -> None:
-    assert effect(spec_before(path), spec_after(path, 0)) is field_effect(path).at_zero
+@pytest.mark.parametrize("path", [path for path in fields() if field_effect(path).stops_at_zero])
+def test_a_change_to_zero_stops_the_model_where_the_table_says_so(path: str) -> None:
+    assert effect(spec_before(path), spec_after(path, 0)) is Effect.START_OR_STOP
+
+
+MIN_REPLICAS = "deployment_config.autoscaling_config.min_replicas"
+
+
+@pytest.mark.parametrize(("before", "after"), [(1, 0), (0, 1)])
+def test_bounds_restart_nothing_whatever_path_they_would_start_with(before: int, after: int) -> None:
+    specs = [changed(BASE, MIN_REPLICAS, number) for number in (before, after)]
+    assert effect(*specs) is Effect.IN_PLACE
+
+
+def test_the_next_restart_takes_the_path_that_the_bounds_want() -> None:
+    asleep = changed(BASE, MIN_REPLICAS, 0)
+    kept = rendered(asleep, rendered(BASE))
+    restarted = rendered(changed(asleep, "engine_config.max_total_tokens", 512), kept)
+    assert data_path_of(serve_config_of(kept or {})) is DataPath.DIRECT
+    assert data_path_of(serve_config_of(restarted or {})) is DataPath.ROUTED
+
+
+def test_a_model_that_sleeps_on_the_path_it_runs_with_is_told() -> None:
+    asleep, running = changed(BASE, MIN_REPLICAS, 0), rendered(BASE)
+    said = sentences(plan(*_POOLS, running=running_version(running), **asleep))
+    assert len(said) == 1
+    assert said[0].startswith(f"{MIN_REPLICAS}: is 0, but the replicas run on the direct data path"), said
+    assert not sentences(plan(*_POOLS, **asleep)), "a new model takes the path for it"
 
 
 def test_every_field_is_changed_once() -> None:

@@ -21,6 +21,8 @@ State = Mapping[str, Any]
 
 _PULL = frozenset({"ErrImagePull", "ImagePullBackOff", "ErrImageNeverPull", "RegistryUnavailable"})
 _NOT_STARTED = frozenset({"CreateContainerError", "RunContainerError", "CreateContainerConfigError"})
+_SIGNALS = (137, 143)
+"""Exit codes of SIGKILL and SIGTERM."""
 _MISSING = re.compile(r"(secret|configmap)s? \"([^\"]+)\" not found|couldn't find key (\S+) in (\w+) (\S+)")
 _ENDED = re.compile(r"^(?:Back-off pulling image \"[^\"]*\": )?(?:ErrImagePull: )?")
 _ERROR = re.compile(
@@ -45,6 +47,17 @@ def waits_for_its_containers(pod: Manifest) -> bool:
     states = _states(pod)
     return bool(states) and all(
         _waiting(state).get("reason") in {"ContainerCreating", "PodInitializing"} for state in states
+    )
+
+
+def was_killed(pod: Manifest) -> bool:
+    """Return whether a container was ended by a signal and not for its memory: only events say by whom."""
+    ended = [_last_end(state) for state in _states(pod)]
+    return any(
+        end.get("exitCode") in _SIGNALS
+        and end.get("reason") != "OOMKilled"
+        and not _was_told_to_end(pod, end)
+        for end in ended
     )
 
 
@@ -151,8 +164,7 @@ def missing_reference(words: str) -> Cause | None:
 
 def _crash(pod: Manifest, state: State) -> Cause | None:
     """Read how a container ended that is not running again for good."""
-    current = state.get("state") or {}
-    ended = current.get("terminated") or (state.get("lastState") or {}).get("terminated") or {}
+    ended = _last_end(state)
     if not ended or ended.get("exitCode") == 0 or state.get("ready") or _was_told_to_end(pod, ended):
         return None
     if ended.get("reason") == "OOMKilled":
@@ -164,6 +176,12 @@ def _crash(pod: Manifest, state: State) -> Cause | None:
     if words:
         message += f": {words}"
     return Cause(Reason.CONTAINER_FAILED, message, since=_moment(ended))
+
+
+def _last_end(state: State) -> Mapping[str, Any]:
+    """Return how a container ended last; empty where it never did."""
+    states = (state.get("state") or {}, state.get("lastState") or {})
+    return next((each["terminated"] for each in states if each.get("terminated")), {})
 
 
 def _last_words(message: str) -> str:

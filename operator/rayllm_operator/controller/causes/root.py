@@ -4,9 +4,11 @@ A pod that cannot start explains a cluster that does not come; a cluster that do
 application that waits. So pods are looked at first, then KubeRay, then Serve.
 """
 
+from dataclasses import replace
+
 from rayllm_operator.api.conditions import ConditionType, Reason
 from rayllm_operator.controller.causes.cause import Cause
-from rayllm_operator.controller.causes.events import event_cause
+from rayllm_operator.controller.causes.events import event_cause, probe_cause
 from rayllm_operator.controller.causes.kuberay import ray_cluster_cause
 from rayllm_operator.controller.causes.pods import pod_cause, runs_since
 from rayllm_operator.controller.serving import ClusterView
@@ -27,12 +29,20 @@ def root_of(situation: Situation, cluster: ClusterView) -> Cause | None:
     """Return why a RayCluster does not serve; None where nothing is known to be wrong."""
     observed = situation.observed
     return (
-        pod_cause(situation.pods_of(cluster.name))
+        _pod_cause(situation, cluster)
         or event_cause(observed.pod_events)
         or _refused_pods(situation, cluster)
         or cluster.cause
         or (_remembered(situation) if not cluster.application else None)
     )
+
+
+def _pod_cause(situation: Situation, cluster: ClusterView) -> Cause | None:
+    cause = pod_cause(situation.pods_of(cluster.name))
+    if cause is None or cause.reason is not Reason.CONTAINER_FAILED:
+        return cause
+    probe = probe_cause(situation.observed.pod_events)
+    return replace(probe, since=cause.since) if probe else cause
 
 
 def _refused_pods(situation: Situation, cluster: ClusterView) -> Cause | None:
