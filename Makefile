@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup engine control-plane node-parts demo demo-check demo-down test test-fast test-unit test-integration \
+.PHONY: help setup engine control-plane node-parts demo demo-check demo-down images push test test-fast test-unit test-integration \
 	test-e2e test-image test-nodes test-long bench-datapath bench-autoscale bench-mirror engine-table lint format generate lock clean
 
 PYTHON ?= python3
@@ -44,6 +44,31 @@ demo-check: setup engine control-plane ## The same, and then take everything dow
 
 demo-down: setup ## Take down what `make demo` left up
 	@$(BIN)/python -m tests.harness.demo --down
+
+##@ Images
+
+# Where both images go, as the chart's value `registry`; docker or buildah builds them.
+REGISTRY ?=
+export REGISTRY BUILDER
+BUILDER ?= $(shell command -v docker || command -v buildah)
+# gpu takes Ray's own image as base, cpu installs the locked CPU engine over a Python image.
+ENGINE ?= gpu
+OPERATOR_BASE ?= python:3.12-slim-bookworm
+ENGINE_BASE ?= $(if $(filter cpu,$(ENGINE)),python:3.11-slim-bookworm,rayproject/ray-llm:2.60.0-py312-cu130)
+VERSION := $(shell sed -n 's/^appVersion: //p' charts/rayllm-operator/Chart.yaml)
+ENGINE_TAG := $(VERSION)-ray2.60.0-vllm0.29.0$(if $(filter cpu,$(ENGINE)),-cpu)
+IMAGES = $(REGISTRY)/rayllm-operator:$(VERSION) $(REGISTRY)/rayllm-engine:$(ENGINE_TAG)
+
+images: ## Build both images as REGISTRY=registry.example/llm names them; ENGINE=cpu for nodes without GPUs
+	@: "$${REGISTRY:?is not set: where will the images be pushed to?}" "$${BUILDER:?is not set: neither docker nor buildah is here}"
+	$(BUILDER) build --file operator/Dockerfile --build-arg BASE=$(OPERATOR_BASE) --tag $(word 1,$(IMAGES)) .
+	$(BUILDER) build --file engine_image/Dockerfile --build-arg BASE=$(ENGINE_BASE) \
+		$(if $(filter cpu,$(ENGINE)),--build-arg REQUIREMENTS=requirements-cpu.lock) --tag $(word 2,$(IMAGES)) engine_image
+
+push: ## Push what `make images` built
+	@: "$${REGISTRY:?is not set: where are the images to be pushed to?}"
+	$(BUILDER) push $(word 1,$(IMAGES))
+	$(BUILDER) push $(word 2,$(IMAGES))
 
 ##@ Check it
 
