@@ -78,6 +78,7 @@ class Leadership:
         self._clock = clock
         self._seen: tuple[Any, Any] = (None, None)
         self._seen_at = 0.0
+        self._renewed_at = 0.0
         self._written: Object | None = None
         """The Lease after this operator's last write, so that a renewal need not read it."""
 
@@ -117,23 +118,25 @@ class Leadership:
             await asyncio.sleep(self._settings.retry_seconds)
 
     async def _renew_forever(self) -> None:
-        renewed_at = self._clock()
+        settings = self._settings
         while True:
-            await asyncio.sleep(self._settings.retry_seconds)
-            left = self._settings.deadline_seconds - (self._clock() - renewed_at)
-            began = self._clock()
+            await asyncio.sleep(settings.retry_seconds)
             with suppress(TimeoutError):
-                async with asyncio.timeout(max(0.0, left)):
-                    if await self._attempt():
-                        renewed_at = began
-            if self._clock() - renewed_at >= self._settings.deadline_seconds:
+                async with asyncio.timeout(max(0.0, self._seconds_left())):
+                    await self._attempt()
+            holder = self._seen[0]
+            if holder != settings.identity or self._seconds_left() <= 0:
                 raise LeadershipLostError(
-                    f"the Lease {self._settings.namespace}/{self._settings.name} was not renewed for "
-                    f"{self._settings.deadline_seconds:.0f} s; its holder is {self._seen[0]!r} now"
+                    f"the Lease {settings.namespace}/{settings.name} was last renewed "
+                    f"{self._clock() - self._renewed_at:.0f} s ago; its holder is {holder!r} now"
                 )
+
+    def _seconds_left(self) -> float:
+        return self._settings.deadline_seconds - (self._clock() - self._renewed_at)
 
     async def _attempt(self) -> bool:
         """Take or renew the Lease; return whether this operator holds it now."""
+        began = self._clock()
         try:
             lease, self._written = self._written or await self._read_or_create(), None
             if not self._may_take(lease):
@@ -143,6 +146,8 @@ class Leadership:
             if not isinstance(error, ConflictError):
                 log.warning("the Lease could not be asked for", error=str(error))
             return False
+        self._note(self._written)
+        self._renewed_at = began
         return True
 
     async def _read_or_create(self) -> Object:
@@ -155,13 +160,17 @@ class Leadership:
             return await self._api.create(LEASE, {**manifest, "spec": {}})
 
     def _may_take(self, lease: Object) -> bool:
+        self._note(lease)
+        lasts = float((lease.get("spec") or {}).get("leaseDurationSeconds") or 0)
+        is_over = self._clock() - self._seen_at >= lasts
+        return self._seen[0] in (None, "", self._settings.identity) or is_over
+
+    def _note(self, lease: Object) -> None:
+        """Remember who holds the Lease, and since when by this process's clock."""
         spec = lease.get("spec") or {}
         seen = spec.get("holderIdentity"), spec.get("renewTime")
         if seen != self._seen:
             self._seen, self._seen_at = seen, self._clock()
-        lasts = float(spec.get("leaseDurationSeconds") or 0)
-        is_over = self._clock() - self._seen_at >= lasts
-        return seen[0] in (None, "", self._settings.identity) or is_over
 
     def _spec(self, lease: Object) -> dict[str, Any]:
         old, now = lease.get("spec") or {}, datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
