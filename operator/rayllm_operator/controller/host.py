@@ -5,6 +5,7 @@ annotation or a finalizer into every object, and its index misses deletions duri
 """
 
 import asyncio
+import socket
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -35,6 +36,8 @@ async def watch(on_event: OnEvent, namespaces: tuple[str, ...], stop: asyncio.Ev
         registry=registry,
         settings=_settings(),
         standalone=True,
+        # By itself kopf asks for the name of the user, whom an image without a passwd entry does not have.
+        identity=socket.gethostname(),  # type: ignore[arg-type]  # a str of a type that kopf keeps to itself
         clusterwide=not namespaces,
         namespaces=namespaces,
         stop_flag=stop,
