@@ -29,7 +29,7 @@ def warnings(api: RayllmApi, changes: dict[str, tuple[dict[str, Any], dict[str, 
     after = api.write(*(model(spec, name) for name, (_, spec) in changes.items()))
     options = ("--server-side", "--force-conflicts", "--dry-run=server", "--namespace", api.namespace)
     said = api.kubectl.warnings("apply", *options, "--filename", after)
-    return sorted(line.removeprefix(INTRODUCTION) for line in said)
+    return sorted(line.removeprefix(INTRODUCTION) for line in said if line.startswith(INTRODUCTION))
 
 
 def expected(path: str, effect: Effect) -> str:
@@ -96,3 +96,27 @@ def test_the_largest_model_is_judged_too(rayllm_api: RayllmApi) -> None:
     (said,) = warnings(rayllm_api, {"m": (before, after)})
 
     assert "engine_config.max_total_tokens" in said
+
+
+def exposures(api: RayllmApi, verb: str, service_type: str) -> list[str]:
+    """Return what is warned of an exposed Service when a model is created or applied."""
+    file = api.write(model(changed(BASE, "cluster_config.service.type", service_type), "exposed"))
+    said = api.kubectl.warnings(verb, "--namespace", api.namespace, "--filename", file)
+    return [line for line in said if "asks nobody who they are" in line]
+
+
+def test_an_exposed_service_is_warned_of_when_it_comes_and_not_again(rayllm_api: RayllmApi) -> None:
+    assert exposures(rayllm_api, "apply", "ClusterIP") == []
+    assert len(exposures(rayllm_api, "apply", "LoadBalancer")) == 1
+    assert exposures(rayllm_api, "apply", "LoadBalancer") == []
+    assert len(exposures(rayllm_api, "apply", "NodePort")) == 1
+    rayllm_api("delete", "llm", "exposed")
+    assert len(exposures(rayllm_api, "create", "LoadBalancer")) == 1
+
+
+def test_who_trusts_remote_code_is_shown_in_the_wide_list(rayllm_api: RayllmApi) -> None:
+    trusting = changed(BASE, "engine_config.engine_kwargs.trust_remote_code", True)
+    rayllm_api.apply(model(trusting, "trusting"))
+    header, line = rayllm_api("get", "llm", "trusting", "--output=wide").splitlines()
+    column = header.index("REMOTE-CODE")
+    assert line[column:].split()[0] == "true"

@@ -17,8 +17,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from rayllm_operator.api import meta
-from rayllm_operator.api.change_policy import NAME, change_policy
+from rayllm_operator.api import change_policy, exposure_policy, meta
 from rayllm_operator.api.generation import (
     INSTRUCTION,
     NO_IMAGES,
@@ -78,7 +77,8 @@ def admission_policies() -> list[dict[str, Any]]:
     }
     return [
         *(part for kind, spec in refusals.items() for part in _bound(f"{kind}.{meta.GROUP}", spec, "Deny")),
-        *_bound(NAME, change_policy(), "Warn"),
+        *_bound(change_policy.NAME, change_policy.change_policy(), "Warn"),
+        *_bound(exposure_policy.NAME, exposure_policy.exposure_policy(), "Warn"),
     ]
 
 

@@ -39,6 +39,7 @@ _MODEL_COLUMNS = (
     Column("Replicas", ".status.replicaSummary"),
     Column("Pools", ".status.poolNames"),
     Column("URL", ".status.endpoint"),
+    Column("Remote-Code", ".spec.engine_config.engine_kwargs.trust_remote_code", "boolean", priority=1),
     _AGE,
 )
 

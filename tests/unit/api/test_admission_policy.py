@@ -52,7 +52,8 @@ def test_every_policy_is_bound_and_the_one_of_changes_only_warns() -> None:
 
     assert [binding["policyName"] for binding in bindings] == policies
     actions = {binding["policyName"]: binding["validationActions"] for binding in bindings}
-    assert actions == {key: ["Deny"] for key in policies} | {"changes.llmmodels.rayllm.dev": ["Warn"]}
+    warning = ("changes.llmmodels.rayllm.dev", "exposure.llmmodels.rayllm.dev")
+    assert actions == {key: ["Deny"] for key in policies} | {key: ["Warn"] for key in warning}
 
 
 @pytest.mark.parametrize("function", LATER_THAN_1_30)
