@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .PHONY: help setup engine control-plane node-parts demo demo-check demo-down images push test test-fast test-unit test-integration \
-	test-e2e test-image test-nodes test-long bench-datapath bench-autoscale bench-mirror engine-table lint format generate lock clean
+	test-e2e test-image test-nodes test-release test-long bench-datapath bench-autoscale bench-mirror engine-table lint format generate lock clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -91,6 +91,10 @@ test-image: setup engine node-parts ## The engine image: its contents, and a con
 test-nodes: setup engine control-plane node-parts ## Pools on a real node: KUBERAY_OPERATOR names KubeRay's program (root only)
 	@: "$${KUBERAY_OPERATOR:?is not set: it names the program of KubeRay}"
 	$(BIN)/pytest -rP tests/nodes
+
+test-release: setup ## The chart on a real node, from install to uninstall: 2 minutes, 15 the first time (root only)
+	@tests/harness/cluster build --node
+	$(BIN)/pytest tests/nodes/test_release.py
 
 test-long: setup engine control-plane ## Property tests with 10,000 cases each: for the night
 	$(BIN)/pytest --hypothesis-profile=nightly --timeout=7200 -m "hypothesis or property" \

@@ -13,7 +13,14 @@ from rayllm_operator.api.validation import parse_configuration, parse_pool
 from tests.harness.chart_files import CHART
 from tests.harness.go_modules import go_programs, module_folder
 from tests.harness.helm import KNOWS_POOLS, example_values, helm, objects, options, rendered
-from tests.harness.local_stack import CHECKOUT, Kubectl, control_plane, first_free_port_of, wait_for_kinds
+from tests.harness.local_stack import (
+    CHECKOUT,
+    Kubectl,
+    StackError,
+    control_plane,
+    first_free_port_of,
+    wait_for_kinds,
+)
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]
 
@@ -113,6 +120,11 @@ def test_a_release_is_installed_upgraded_and_taken_away(cluster: Kubectl) -> Non
     helm("uninstall", "rayllm", "--namespace", NAMESPACE, "--wait", kubectl=cluster)
     left = {kind for kind, _, _ in versions(cluster)}
     assert left == {"CustomResourceDefinition"}, "models stay with their CRDs"
+
+    other = ("other", str(CHART), "--namespace", NAMESPACE, *options(*EVERYTHING, POOL))
+    with pytest.raises(StackError, match="cannot be imported into the current release"):
+        helm("install", *other, kubectl=cluster)
+    assert "NOT there yet" not in helm("install", *other, "--take-ownership", kubectl=cluster)
 
 
 def versions(cluster: Kubectl) -> dict[tuple[str, str, str], str]:
