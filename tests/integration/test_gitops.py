@@ -1,5 +1,6 @@
 """The GitOps example: what its overlays become, and that nothing that Git owns is ever changed by somebody else."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -68,17 +69,20 @@ def test_a_second_apply_and_the_operators_work_change_nothing_that_git_owns(
     assert "stage" not in labels, "labels of Git's tools would make children look pruned"
 
 
-def test_a_change_that_is_not_in_git_is_a_difference(
-    user: Namespace, cluster: Kubectl, tmp_path: Path
+def test_only_a_change_of_what_git_says_is_a_difference(
+    user: Namespace, cluster: Kubectl, operator: OperatorProcess, tmp_path: Path
 ) -> None:
     file = in_git(user, cluster, tmp_path)
+    diff = ("diff", "--filename", str(file), "--server-side", "--force-conflicts")
     cluster.apply(file, "--server-side")
     user.kubectl.run("scale", "llm", NAME, "--replicas=3")
-    with pytest.raises(StackError):
-        cluster(
-            "diff", "--filename", str(file), "--server-side", "--force-conflicts", "--field-manager=other"
-        )
-    assert "cluster_config" in user.read("llmmodel", NAME)["spec"]
+    operator.look_again()
+    assert cluster(*diff) == "", "a number of replicas that Git leaves out"
+    change = {"spec": {"deployment_config": {"autoscaling_config": {"max_replicas": 5}}}}
+    user.kubectl.run("patch", "llm", NAME, "--type=merge", f"--patch={json.dumps(change)}")
+    operator.look_again()
+    with pytest.raises(StackError, match="--force-conflicts: $"):  # a difference, and no word of an error
+        cluster(*diff)
 
 
 def test_what_leaves_git_is_pruned_with_its_children(
