@@ -81,7 +81,7 @@ def test_only_a_change_of_what_git_says_is_a_difference(
     change = {"spec": {"deployment_config": {"autoscaling_config": {"max_replicas": 5}}}}
     user.kubectl.run("patch", "llm", NAME, "--type=merge", f"--patch={json.dumps(change)}")
     operator.look_again()
-    with pytest.raises(StackError, match="--force-conflicts: $"):  # a difference, and no word of an error
+    with pytest.raises(StackError, match=r"--force-conflicts: $"):  # a difference, and no word of an error
         cluster(*diff)
 
 
