@@ -94,7 +94,7 @@ test-nodes: setup engine control-plane node-parts ## Pools on a real node: KUBER
 
 test-release: setup ## The chart on a real node, from install to uninstall: 2 minutes, 15 the first time (root only)
 	@tests/harness/cluster build --node
-	$(BIN)/pytest tests/nodes/test_release.py
+	$(BIN)/pytest tests/release
 
 test-long: setup engine control-plane ## Property tests with 10,000 cases each: for the night
 	$(BIN)/pytest --hypothesis-profile=nightly --timeout=7200 -m "hypothesis or property" \

@@ -51,7 +51,7 @@ def choose_data_path(bounds: ReplicaBounds, running: DataPath | None) -> DataPat
 
 def check_data_path(choice: DataPathChoice, bounds: ReplicaBounds) -> list[Finding]:
     """Warn of a model that sleeps without the ingress that answers for it."""
-    if bounds.highest == 0 or choice.path is _path_for(bounds).path or choice.path is DataPath.ROUTED:
+    if choice.path is DataPath.ROUTED or bounds.lowest > 0 or bounds.highest == 0:
         return []
     message = (
         "is 0, but the replicas run on the direct data path, where GET /v1/models wakes a sleeping model; to "

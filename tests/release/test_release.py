@@ -1,6 +1,7 @@
 """The chart on a real cluster with real pods: the operator's image, its life, and nothing left in the end.
 
-It needs no KubeRay: models wait for it and say so.
+It needs no KubeRay: models wait for it and say so. A machine has one node at a time, and this one is its own, so
+these tests are no part of tests/nodes.
 """
 
 import os
