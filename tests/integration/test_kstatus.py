@@ -10,20 +10,12 @@ import pytest
 from rayllm_operator.api.conditions import Reason
 from tests.data.pod_failures import CASES, Case
 from tests.harness.go_modules import go_programs
-from tests.unit.api.test_argocd import settled, with_ready
+from tests.unit.api.test_argocd import READY, after_an_edit, settled, with_ready
 from tests.unit.controller.broken import broken
 from tests.unit.controller.test_causes import serving
 from tests.unit.controller.world import World, a_model, a_pool
 
 pytestmark = pytest.mark.integration
-
-READY = (
-    Reason.SERVING,
-    Reason.SCALED_TO_ZERO,
-    Reason.SCALED_TO_ZERO_UNTESTED,
-    Reason.DISABLED,
-    Reason.PARKED,
-)
 
 
 def judged(*objects: dict[str, Any]) -> list[str]:
@@ -32,11 +24,6 @@ def judged(*objects: dict[str, Any]) -> list[str]:
     done = subprocess.run([program], input=json.dumps(objects), capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return [json.loads(line)[0] for line in done.stdout.splitlines()]
-
-
-def after_an_edit(model: dict[str, Any]) -> dict[str, Any]:
-    """Return the model before the operator has seen an edit."""
-    return {**model, "metadata": {**model["metadata"], "generation": model["metadata"]["generation"] + 1}}
 
 
 def test_what_is_ready_by_design_is_current() -> None:

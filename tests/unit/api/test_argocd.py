@@ -1,6 +1,5 @@
 """What Argo CD makes of our objects: its Lua 5.1 over models in every state, and the actions that it offers."""
 
-import copy
 from typing import Any
 
 import lupa.lua51
@@ -21,6 +20,15 @@ HEALTH = "resource.customizations.health.rayllm.dev_"
 ACTIONS: dict[str, Any] = yaml.safe_load(
     CUSTOMIZATIONS["resource.customizations.actions.rayllm.dev_LLMModel"]
 )
+
+READY = (
+    Reason.SERVING,
+    Reason.SCALED_TO_ZERO,
+    Reason.SCALED_TO_ZERO_UNTESTED,
+    Reason.DISABLED,
+    Reason.PARKED,
+)
+"""Why a model is ready, by design not serving included."""
 
 
 def run(script: str, obj: dict[str, Any]) -> Any:
@@ -49,17 +57,17 @@ def with_ready(model: dict[str, Any], reason: Reason) -> dict[str, Any]:
     return {**model, "status": status}
 
 
+def after_an_edit(model: dict[str, Any]) -> dict[str, Any]:
+    """Return the model before the operator has seen an edit."""
+    return {**model, "metadata": {**model["metadata"], "generation": model["metadata"]["generation"] + 1}}
+
+
 def test_what_the_operator_has_not_seen_is_progressing() -> None:
     assert health(a_model())[0] == "Progressing"
-    edited = copy.deepcopy(with_ready(a_model(), Reason.SERVING))
-    edited["metadata"]["generation"] += 1
-    assert health(edited)[0] == "Progressing"
+    assert health(after_an_edit(with_ready(a_model(), Reason.SERVING)))[0] == "Progressing"
 
 
-@pytest.mark.parametrize(
-    "reason",
-    [Reason.SERVING, Reason.SCALED_TO_ZERO, Reason.SCALED_TO_ZERO_UNTESTED, Reason.DISABLED, Reason.PARKED],
-)
+@pytest.mark.parametrize("reason", READY)
 def test_what_is_ready_is_healthy(reason: Reason) -> None:
     assert health(with_ready(a_model(), reason)) == ("Healthy", f"{reason.value}: So it is.")
 
