@@ -9,7 +9,6 @@ import json
 import os
 import re
 import secrets
-import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -21,6 +20,7 @@ import openai
 import pytest
 import yaml
 
+from rayllm_operator.cli.local_ray import free_ports
 from tests.harness import tiny_model
 from tests.harness.fixtures import KubeRay
 from tests.harness.local_stack import (
@@ -125,7 +125,7 @@ def served(
     """Serve the example's tiny model; in the end delete it, and see that nothing is left."""
     kubectl, logs = installed_crds.kubectl, tmp_path_factory.mktemp("whole-path")
     make_model(MODEL_DIRECTORY, engine_python())
-    namespace, port = f"path-{secrets.token_hex(3)}", free_port()
+    namespace, port = f"path-{secrets.token_hex(3)}", free_ports(1)[0]
     with contextlib.ExitStack() as stack:
         command = [*operator_command(0), "--configuration", str(configuration(logs, kuberay))]
         stack.enter_context(program("operator", command, logs, KUBECONFIG=str(kubectl.kubeconfig)))
@@ -176,12 +176,6 @@ def volume(folder: Path, namespace: str) -> Path:
     path = folder / "volume.yaml"
     path.write_text(yaml.safe_dump_all([source, claim]))
     return path
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def everything_goes_with_the_model(served: Served) -> None:

@@ -19,6 +19,7 @@ import openai
 import pytest
 import yaml
 
+from rayllm_operator.cli.local_ray import free_ports
 from tests.e2e.test_whole_path import (
     ANSWER,
     MODEL_DIRECTORY,
@@ -29,7 +30,6 @@ from tests.e2e.test_whole_path import (
     Served,
     configuration,
     everything_goes_with_the_model,
-    free_port,
     volume,
     without_key,
 )
@@ -95,7 +95,7 @@ def sleeper(
     assert kuberay.name == "kuberay", "set KUBERAY_OPERATOR to KubeRay's program; the stand-in has no nodes"
     kubectl, logs = installed_crds.kubectl, tmp_path_factory.mktemp("pools")
     make_model(MODEL_DIRECTORY, engine_python())
-    namespace, port = f"pools-{secrets.token_hex(3)}", free_port()
+    namespace, port = f"pools-{secrets.token_hex(3)}", free_ports(1)[0]
     settings = yaml.safe_load(configuration(logs, kuberay).read_text())
     settings["poolPendingSeconds"] = PENDING_SECONDS
     settings["autoscaler"]["idleTimeoutSeconds"] = 5

@@ -4,6 +4,7 @@ Private means: ports that were free, a directory of its own, a token that only t
 trace in ``/tmp/ray``, so that other Rays of the machine are neither found nor disturbed.
 """
 
+import contextlib
 import json
 import os
 import secrets
@@ -36,6 +37,7 @@ _OBJECT_STORE_BYTES = 512 * 1024 * 1024
 """Serve passes requests by value; a small store spares /dev/shm."""
 _OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 """This machine is asked directly, whatever proxy the environment names."""
+_PORTS = range(10_000, 20_000)
 _LONGEST_DIRECTORY = 40
 """Ray puts sockets below it, whose paths may have 107 characters."""
 
@@ -262,15 +264,19 @@ def lists_models(url: str) -> bool:
 
 
 def free_ports(number: int) -> list[int]:
-    """Return ports that were free a moment ago, all different."""
-    sockets = [socket.socket() for _ in range(number)]
-    try:
-        for each in sockets:
-            each.bind(("", 0))
-        return [each.getsockname()[1] for each in sockets]
-    finally:
-        for each in sockets:
-            each.close()
+    """Return ports that were free a moment ago, all different.
+
+    They lie below the range that a system hands out by itself (Linux: from 32768 on): HAProxy takes its port
+    half a minute after Ray's start, and until then Ray's own workers and connections might be given it.
+    """
+    ports: list[int] = []
+    for port in secrets.SystemRandom().sample(_PORTS, len(_PORTS)):
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("", port))
+            ports.append(port)
+        if len(ports) == number:
+            return ports
+    raise LocalRayError(f"There are no {number} free ports from {_PORTS.start} to {_PORTS.stop - 1}.")
 
 
 def environment_without_ray() -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import socket
 from pathlib import Path
 
 import pytest
@@ -22,9 +23,17 @@ def test_a_ray_that_ends_is_told_with_its_last_words_and_its_log_is_kept(tmp_pat
     shutil.rmtree(ray.directory)
 
 
-def test_free_ports_are_all_different() -> None:
+def test_free_ports_are_all_different_and_the_system_hands_them_to_nobody() -> None:
+    first = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
     ports = free_ports(20)
     assert len(set(ports)) == 20
+    assert max(ports) < first
+
+
+def test_a_port_in_use_is_not_free() -> None:
+    with socket.socket() as used:
+        used.bind(("", free_ports(1)[0]))
+        assert used.getsockname()[1] not in free_ports(5000)
 
 
 @pytest.mark.parametrize(
