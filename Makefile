@@ -2,8 +2,8 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup engine control-plane node-parts demo demo-check demo-down images push test test-fast test-unit test-integration \
-	test-e2e test-image test-nodes test-release test-long bench-datapath bench-autoscale bench-mirror engine-table lint format generate lock clean
+.PHONY: help setup engine control-plane node-parts demo demo-check demo-down images push release test test-fast test-unit test-integration \
+	test-e2e test-image test-nodes test-release test-long bench-datapath bench-autoscale bench-mirror engine-table lint format generate check-generated lock clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -57,18 +57,25 @@ OPERATOR_BASE ?= python:3.12-slim-bookworm
 ENGINE_BASE ?= $(if $(filter cpu,$(ENGINE)),python:3.11-slim-bookworm,rayproject/ray-llm:2.60.0-py312-cu130)
 VERSION := $(shell sed -n 's/^appVersion: //p' charts/rayllm-operator/Chart.yaml)
 ENGINE_TAG := $(VERSION)-ray2.60.0-vllm0.29.0$(if $(filter cpu,$(ENGINE)),-cpu)
+COMMITTED := $(shell git log -1 --format=%ct)
+# What makes an image's times the commit's; BuildKit takes the argument by itself.
+WITH_TIMES = --build-arg SOURCE_DATE_EPOCH=$(COMMITTED) $(if $(filter %buildah,$(BUILDER)),--timestamp $(COMMITTED))
 IMAGES = $(REGISTRY)/rayllm-operator:$(VERSION) $(REGISTRY)/rayllm-engine:$(ENGINE_TAG)
 
 images: ## Build both images as REGISTRY=registry.example/llm names them; ENGINE=cpu for nodes without GPUs
 	@: "$${REGISTRY:?is not set: where will the images be pushed to?}" "$${BUILDER:?is not set: neither docker nor buildah is here}"
-	$(BUILDER) build --file operator/Dockerfile --build-arg BASE=$(OPERATOR_BASE) --tag $(word 1,$(IMAGES)) .
-	$(BUILDER) build --file engine_image/Dockerfile --build-arg BASE=$(ENGINE_BASE) \
+	$(BUILDER) build --file operator/Dockerfile $(WITH_TIMES) --build-arg BASE=$(OPERATOR_BASE) --tag $(word 1,$(IMAGES)) .
+	$(BUILDER) build --file engine_image/Dockerfile $(WITH_TIMES) --build-arg BASE=$(ENGINE_BASE) \
 		$(if $(filter cpu,$(ENGINE)),--build-arg REQUIREMENTS=requirements-cpu.lock) --tag $(word 2,$(IMAGES)) engine_image
 
 push: ## Push what `make images` built
 	@: "$${REGISTRY:?is not set: where are the images to be pushed to?}"
 	$(BUILDER) push $(word 1,$(IMAGES))
 	$(BUILDER) push $(word 2,$(IMAGES))
+
+release: setup ## Build what docs/releasing.md publishes: both images, and wheel, chart and CRDs in dist/
+	$(BIN)/python -m tests.harness.release_files dist
+	@$(MAKE) --no-print-directory images
 
 ##@ Check it
 
@@ -131,6 +138,10 @@ generate: setup ## Write crds/, docs/cli.md and the tables of other pages of doc
 	$(BIN)/python -m tests.harness.changes_page
 	$(BIN)/python -m tests.harness.chart_files
 	"$$(tests/harness/go_programs chart)"/helm-docs --chart-search-root charts --log-level warning
+
+check-generated: generate ## Fail if `make generate` changes something that is committed
+	@git diff --exit-code --stat || { echo "these files were not generated from the code as it is; commit them" >&2; exit 1; }
+	@! git status --porcelain | grep . || { echo "these files are not committed" >&2; exit 1; }
 
 engine-table: setup engine ## Write the table of the engine arguments of the engine environment's vLLM
 	"$$(tests/harness/engine_env)" -m rayllm_engine.arguments operator/rayllm_operator/plan/engine_tables
