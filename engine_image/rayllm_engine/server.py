@@ -25,7 +25,7 @@ from rayllm_engine.disconnects import EndsOnDisconnect
 from rayllm_engine.errors import CleanErrors
 from rayllm_engine.failures import death_of, reported, start_failure
 from rayllm_engine.metrics import ReplicaMetrics
-from rayllm_engine.mirror.nodes import model_files
+from rayllm_engine.mirror.nodes import leave_out_rays_download, model_files
 from rayllm_engine.outcomes import CountedRequests
 from rayllm_engine.output import Output
 from rayllm_engine.requests import GENERATING_ENDPOINTS, request_fields, request_from
@@ -95,6 +95,8 @@ class RayLLMServer(LLMServer):  # type: ignore[misc]  # Ray is not installed whe
         async with files:
             self._metrics.leave("download")
             self._metrics.enter("engine")
+            if not echo.is_used():
+                await leave_out_rays_download(config)
             await super().start()
         self._processes = multiprocessing.active_children()
         self._metrics.leave("engine")

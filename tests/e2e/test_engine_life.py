@@ -188,6 +188,12 @@ def test_the_first_request_finds_everything_warm(life: Life) -> None:
     assert as_warm_as_later_ones(life.first)
 
 
+def test_ray_starts_no_process_to_look_for_files_that_are_there(life: Life) -> None:
+    logs = [path.read_text(errors="replace") for path in life.ray.serve_logs.glob("replica_*")]
+    assert any("Starting" in log or "Started" in log for log in logs), logs
+    assert not any("Running tasks to download model files" in log for log in logs)
+
+
 def test_serves_rest_api_proves_what_serves(life: Life) -> None:
     state = life.state
     assert state["deployed_app_config"] == life.rendered

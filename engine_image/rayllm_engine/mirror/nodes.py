@@ -71,6 +71,25 @@ async def model_files(
         )
 
 
+async def leave_out_rays_download(config: Any) -> None:
+    """Tell Ray that the files are there, where it would do no more than find that out.
+
+    Ray looks for them in a task on each node, whose process imports vLLM before it sees that there is no
+    mirror of Ray's own: 10 s of each start (ray.llm's ``initialize_node`` and ``download_model_files``).
+    """
+    engine = config.get_engine_config()
+    if engine.mirror_config is None and "://" not in engine.actual_hf_model_id:
+        await on_every_node(_make_kernel_folder)
+        config.get_or_create_callback().ctx.run_init_node = False
+
+
+def _make_kernel_folder() -> None:
+    """Do what else Ray's task does: torch does not make the parent of its folder of compiled kernels."""
+    import torch  # noqa: PLC0415 - what unit tests do needs no library
+
+    (Path(torch.hub.get_dir()).parent / "kernels").mkdir(parents=True, exist_ok=True)
+
+
 async def on_every_node(
     work: Callable[[], Result], work_here: Callable[[], Result] | None = None
 ) -> list[Result]:
