@@ -79,18 +79,22 @@ release: setup ## Build what docs/releasing.md publishes: both images, and wheel
 
 ##@ Check it
 
+# Two files of tests at a time; a node has room for one.
+PYTEST = $(BIN)/pytest --numprocesses $(if $(KUBERAY_OPERATOR),0,2) --dist loadfile
+
 test: lint test-unit test-integration test-e2e ## Everything, as CI runs it
 
 test-fast: lint test-unit ## What needs neither Ray nor an API server
 
 test-unit: setup ## Unit tests
-	$(BIN)/pytest tests/unit
+	$(PYTEST) tests/unit
 
 test-integration: setup control-plane ## Tests against a real kube-apiserver and etcd
-	$(BIN)/pytest tests/integration
+	$(PYTEST) tests/integration
 
 test-e2e: setup engine control-plane $(if $(KUBERAY_OPERATOR),node-parts) ## Tests with real Ray and vLLM on CPU
-	$(BIN)/pytest tests/e2e
+	$(BIN)/pytest -m "alone and not long" tests/e2e
+	$(PYTEST) -m "not alone and not long" tests/e2e
 
 test-image: setup engine node-parts ## The engine image: its contents, and a container that serves (root only)
 	$(BIN)/pytest tests/image
@@ -103,7 +107,8 @@ test-release: setup ## The chart on a real node, from install to uninstall: 2 mi
 	@tests/harness/cluster build --node
 	$(BIN)/pytest tests/release
 
-test-long: setup engine control-plane ## Property tests with 10,000 cases each: for the night
+test-long: setup engine control-plane ## What `make test` leaves out, and property tests with 10,000 cases each: for the night
+	$(BIN)/pytest -m long tests/e2e
 	$(BIN)/pytest --hypothesis-profile=nightly --timeout=7200 -m "hypothesis or property" \
 		tests/unit tests/integration tests/e2e
 

@@ -19,7 +19,7 @@ from tests.harness.local_stack import engine_python
 from tests.harness.supervised import outcome_of
 from tests.unit.render.test_ray_service import EXAMPLES, pool
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.e2e, pytest.mark.alone, pytest.mark.timeout(600)]
 
 OPEN = {"RAY_AUTH_MODE": "disabled"}
 """Ray would make a token that its own test provider of nodes does not know."""

@@ -19,7 +19,7 @@ from tests.harness.closed_loop import ClosedLoop
 from tests.harness.local_stack import engine_python, wait_until
 from tests.harness.serving import wait_until_served
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.e2e, pytest.mark.alone, pytest.mark.timeout(600)]
 
 MODEL = "org/nowhere"
 ECHO = {

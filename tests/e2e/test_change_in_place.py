@@ -17,7 +17,7 @@ from tests.e2e.test_echo_engine import serve_config
 from tests.harness.local_stack import CHECKOUT
 from tests.harness.supervised import haproxy_places, outcome_of
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.e2e, pytest.mark.alone, pytest.mark.long, pytest.mark.timeout(600)]
 
 TOKEN_SECONDS = 0.25
 """60 tokens take 15 s. Each of 20 clients opens one stream after the other, so 20 are open when the new replica

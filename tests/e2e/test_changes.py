@@ -2,14 +2,13 @@
 
 The model has the echo engine behind the real server class. Every field whose change restarts nothing is walked
 through, and some of those that restart; tests/e2e/test_effects.py judges all fields by the rules of KubeRay and
-Serve. Its pods are whole nodes, because nothing here adds pods for replicas that wait. RAYLLM_ALL_CHANGES=1 walks
-through every field that a model without files can have.
+Serve. Its pods are whole nodes, because nothing here adds pods for replicas that wait. `make test-long` walks through
+every field that a model without files can have.
 """
 
 import asyncio
 import contextlib
 import json
-import os
 import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -28,7 +27,7 @@ from tests.harness.local_stack import Kubectl, operator_command, program, wait_u
 from tests.harness.rayllm_api import RayllmApi, model, pool
 from tests.harness.stream_clients import STREAMS, under_streams
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1800)]
+pytestmark = [pytest.mark.e2e, pytest.mark.alone, pytest.mark.timeout(1800)]
 
 NAME = "tiny"
 SECONDS = 240
@@ -48,9 +47,8 @@ NEEDS_MORE = (
 )
 """Parts of the paths of fields whose new value needs files, GPUs, labels or a second engine process."""
 
-ALL = "RAYLLM_ALL_CHANGES" in os.environ
-SOME = {Effect.ROLLING_RESTART: {"deployment_config.ray_actor_options.runtime_env"}}
-"""Fields that restart something and are always walked through; one of each class is changed under streams."""
+RUNTIME_ENV = "deployment_config.ray_actor_options.runtime_env"
+"""A field that restarts replicas though Serve is told the rest of the model as it was."""
 
 
 def walk(*effects: Effect) -> list[str]:
@@ -211,10 +209,16 @@ def test_what_is_changed_in_place(running: Running) -> None:
     assert walked(running, paths) == dict.fromkeys(paths, Effect.IN_PLACE)
 
 
-@pytest.mark.parametrize("effect", [Effect.ROLLING_RESTART, Effect.NEW_CLUSTER] if ALL else SOME)
-def test_what_restarts(running: Running, effect: Effect) -> None:
-    paths = [path for path in walk(effect) if ALL or path in SOME[effect]]
-    assert paths
+def test_what_restarts_replicas(running: Running) -> None:
+    assert walked(running, [RUNTIME_ENV]) == {RUNTIME_ENV: Effect.ROLLING_RESTART}
+
+
+@pytest.mark.long
+@pytest.mark.timeout(7200)
+@pytest.mark.parametrize("effect", [Effect.ROLLING_RESTART, Effect.NEW_CLUSTER])
+def test_every_field_that_restarts(running: Running, effect: Effect) -> None:
+    paths = walk(effect)
+    assert len(paths) > 3
     assert walked(running, paths) == dict.fromkeys(paths, effect)
 
 
@@ -236,7 +240,7 @@ def test_a_model_may_sleep_from_now_on_without_a_restart(running: Running) -> No
     [
         ("InPlace", LONGER, Effect.ROLLING_RESTART),
         ("InPlace", MORE_MEMORY, Effect.NEW_CLUSTER),
-        ("NewCluster", LONGER, Effect.NEW_CLUSTER),
+        pytest.param("NewCluster", LONGER, Effect.NEW_CLUSTER, marks=pytest.mark.long),
     ],
     ids=["in place", "other pods", "a second cluster by wish"],
 )

@@ -27,7 +27,7 @@ from tests.harness.data_paths import SCALING
 from tests.harness.local_stack import engine_python, make_model, wait_until
 from tests.harness.serving import wait_until_served
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1800)]
+pytestmark = [pytest.mark.e2e, pytest.mark.alone, pytest.mark.timeout(1800)]
 
 MODEL = "local/one-at-a-time"
 LONGEST = 4096

@@ -17,7 +17,7 @@ from tests.harness.buckets import KEYS, S3Server, Wire, s3_server
 from tests.harness.downloads import MirrorMachine, contents, finished
 from tests.harness.local_stack import engine_python, wait_until
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1800)]
+pytestmark = [pytest.mark.e2e, pytest.mark.alone, pytest.mark.timeout(1800)]
 
 WEIGHTS = random.Random(0).randbytes(24 << 20)  # noqa: S311 (not a secret)
 VERSIONS = {

@@ -14,7 +14,7 @@ from tests.e2e.test_echo_engine import serve_config
 from tests.harness.local_stack import CHECKOUT
 from tests.harness.supervised import haproxy_places, outcome_of
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.e2e, pytest.mark.alone, pytest.mark.timeout(600)]
 
 TOKEN_SECONDS = 0.75
 """60 tokens take 45 s: the streams are open when the drain begins, and when the replacement serves."""

@@ -28,7 +28,7 @@ from rayllm_operator.render.ray_environment import RAY_ENVIRONMENT
 from tests.e2e.test_engine_server import MODEL, model_with_a_bos, served
 from tests.harness.local_stack import CHECKOUT, engine_python, make_model, wait_for_endpoint, wait_until
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1200)]
+pytestmark = [pytest.mark.e2e, pytest.mark.alone, pytest.mark.timeout(1200)]
 
 START_SECONDS = 400.0
 ROUNDS = 5
@@ -129,7 +129,9 @@ class Life:
         return found
 
 
-@pytest.fixture(scope="module", params=DataPath)
+@pytest.fixture(
+    scope="module", params=[DataPath.DIRECT, pytest.param(DataPath.ROUTED, marks=pytest.mark.long)]
+)
 def life(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Life]:
     """Serve the tiny model with empty compile caches."""
     directory = tmp_path_factory.mktemp("life")

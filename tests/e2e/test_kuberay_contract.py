@@ -15,7 +15,7 @@ import yaml
 from tests.harness.fixtures import KubeRay
 from tests.harness.local_stack import Kubectl, StackError, wait_until
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1500)]
+pytestmark = [pytest.mark.e2e, pytest.mark.alone, pytest.mark.timeout(1500)]
 
 _NAME = "echo"
 _CLUSTER_LABEL = "ray.io/originated-from-cr-name=echo"

@@ -13,7 +13,7 @@ from tests.harness.supervised import outcome_of
 from tests.strategies.planned import parsed
 from tests.unit.render.test_ray_service import pool
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.e2e, pytest.mark.alone, pytest.mark.timeout(300)]
 
 A10 = pool("a10")
 

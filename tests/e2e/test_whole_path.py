@@ -35,7 +35,7 @@ from tests.harness.local_stack import (
 from tests.harness.rayllm_api import RayllmApi
 from tests.unit.plan.rayllm_prompt import generate_prompt
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1500)]
+pytestmark = [pytest.mark.e2e, pytest.mark.alone, pytest.mark.timeout(1500)]
 
 NAME = "tiny-llama"
 MODEL_ID = "rayllm/tiny-llama"

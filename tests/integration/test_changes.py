@@ -162,6 +162,13 @@ def test_a_refused_edit_leaves_what_serves(user: Namespace, ray: PlayedRay) -> N
     assert user.condition("Ready")["observedGeneration"] == 1
     assert user.versions()["rayservice"] == before
     assert ("Warning", "InvalidSpec") in user.events()
+    head, *lines = planned(user)
+    assert head.endswith("Repair")
+    assert 'engine_config.engine_kwargs: {"max_modle_len": 256} -> (absent)  [RollingRestart]' in lines
+    assert lines[-2:] == [
+        "The operator refuses the spec in the cluster, so that what runs is not known from it.",
+        "If an earlier version runs, it becomes this one; else the model starts.",
+    ]
 
 
 def test_disabling_stops_it_and_keeps_the_address(user: Namespace, ray: PlayedRay) -> None:

@@ -54,13 +54,14 @@ def summary(changes: Sequence[ModelChange]) -> str:
 def _word(change: ModelChange) -> str:
     if change.consequences is None:
         return "Refused"
-    if change.is_new:
-        return "New"
+    if change.is_new or change.is_repair:
+        return "New" if change.is_new else "Repair"
     return "unchanged" if _is_unchanged(change) else str(change.consequences.effect)
 
 
 def _is_unchanged(change: ModelChange) -> bool:
-    return change.consequences is not None and not change.is_new and not change.fields
+    is_compared = not change.is_new and not change.is_repair
+    return change.consequences is not None and is_compared and not change.fields
 
 
 def print_change(change: ModelChange, console: Console) -> None:
@@ -69,8 +70,8 @@ def print_change(change: ModelChange, console: Console) -> None:
     head = Text(f"{change.namespace}/{change.name}  ", style="bold")
     if result is None:
         head.append("Refused", style="bold red")
-    elif change.is_new:
-        head.append("New", style="bold green")
+    elif change.is_new or change.is_repair:
+        head.append(_word(change), style="bold green")
     else:
         head.append(str(result.effect), style=f"bold {_STYLES[result.effect]}")
     say(console, head)
@@ -90,19 +91,28 @@ def sentences(change: ModelChange) -> list[str]:
         return [] if change.is_new else ["What runs now goes on as it is."]
     if change.is_new:
         return ["The model is created."]
+    if change.is_repair:
+        return [
+            "The operator refuses the spec in the cluster, so that what runs is not known from it.",
+            "If an earlier version runs, it becomes this one; else the model starts.",
+        ]
     if not change.fields:
         return ["Nothing changes."]
     return [_effect(result), *_peak(result), _requests(change, result), *_revision(change)]
 
 
 def as_json(change: ModelChange) -> dict[str, Any]:
-    """Return one model's part of the plan for programs; ``effect`` is null where it would be refused."""
+    """Return one model's part of the plan for programs.
+
+    ``effect`` is null where the model would be refused, and where the spec that is there is (``repairs``).
+    """
     result = change.consequences
     return {
         "namespace": change.namespace,
         "name": change.name,
         "new": change.is_new,
-        "effect": result and str(result.effect),
+        "repairs": change.is_repair,
+        "effect": str(result.effect) if result and not change.is_repair else None,
         "changes": [
             {"field": item.path, "from": item.before, "to": item.after, "effect": str(item.effect)}
             for item in change.fields

@@ -17,7 +17,7 @@ from rayllm_operator.api.validation import parse_model
 from rayllm_operator.cli.objects import Model
 from rayllm_operator.cli.planning import known_pools, request_of
 from rayllm_operator.controller.records import running_version
-from rayllm_operator.plan import PlanRequest, Pool, plan_model
+from rayllm_operator.plan import Pool, plan_model
 from rayllm_operator.plan.consequences import Consequences, consequences
 from rayllm_operator.plan.model_plan import ModelPlan
 from rayllm_operator.render import render_ray_service
@@ -61,6 +61,8 @@ class ModelChange:
     """The render revision that the model runs with; empty where it does not run in a cluster."""
     findings: tuple[Finding, ...] = ()
     """What the operator would say of the model."""
+    is_repair: bool = False
+    """Whether the operator refuses the spec that is there, so that what runs is none of it."""
 
 
 def change_of(
@@ -69,17 +71,43 @@ def change_of(
     existing: Existing | None,
     pools: Sequence[Pool] | None,
     configuration: OperatorConfiguration,
+    *,
+    is_repair: bool = False,
 ) -> ModelChange:
-    """Return what applying a model does; where ``pools`` is None, on one that offers what it asks for."""
+    """Return what applying a model does.
+
+    Parameters
+    ----------
+    model
+        The model of a file.
+    namespace
+        Where it is applied.
+    existing
+        The one that is there; None where there is none, or none with a valid spec.
+    pools
+        The pools of the cluster; None for one that offers what the model asks for.
+    configuration
+        The operator's.
+    is_repair
+        Whether there is one whose spec is not valid.
+    """
     request = request_of(model, pools, configuration, namespace)
     if existing is None:
         result = plan_model(request)
         start = consequences(result.plan, Effect.START_OR_STOP) if result.plan else None
-        return ModelChange(namespace, model.name, is_new=True, consequences=start, findings=result.findings)
+        return ModelChange(
+            namespace,
+            model.name,
+            is_new=not is_repair,
+            is_repair=is_repair,
+            consequences=start,
+            findings=result.findings,
+        )
     running = running_version(existing.ray_service)
     spec, restarted_at = existing.spec, existing.restarted_at
     known = known_pools(spec, pools)
-    before = _rendered(replace(request, spec=spec, restarted_at=restarted_at, pools=known, running=running))
+    earlier = plan_model(replace(request, spec=spec, restarted_at=restarted_at, pools=known, running=running))
+    before = _rendered(earlier.plan) if earlier.plan else None
     result = plan_model(replace(request, running=running or running_version(before)))
     changes = tuple(_changes(model, existing))
     return ModelChange(
@@ -90,6 +118,7 @@ def change_of(
         consequences=_consequences(result.plan, before, is_touched=bool(changes)),
         render_revision=running.render_revision if running else "",
         findings=result.findings,
+        is_repair=bool(changes) and earlier.plan is None,
     )
 
 
@@ -100,10 +129,9 @@ def existing_of(obj: Mapping[str, Any], ray_service: Mapping[str, Any] | None) -
     return Existing(spec, annotations.get(ANNOTATION_RESTARTED_AT, ""), ray_service) if spec else None
 
 
-def _rendered(request: PlanRequest) -> dict[str, Any] | None:
+def _rendered(plan: ModelPlan) -> dict[str, Any] | None:
     """Return the RayService of a model as if the operator had written it; None where it has none."""
-    plan = plan_model(request).plan
-    manifest = render_ray_service(plan) if plan else None
+    manifest = render_ray_service(plan)
     if manifest is not None:
         manifest["metadata"]["annotations"][ANNOTATION_GENERATION] = "1"
     return manifest

@@ -120,7 +120,8 @@ def _in_cluster(inputs: Inputs, place: Place, *, has_pools: bool) -> list[ModelC
         live = await _get(api, LLM_MODEL, model.name, namespace)
         ray_service = await _get(api, RAY_SERVICE, model.name, namespace)
         existing = existing_of(live, ray_service) if live else None
-        return change_of(model, namespace, existing, pools, inputs.configuration)
+        is_repair = live is not None and existing is None
+        return change_of(model, namespace, existing, pools, inputs.configuration, is_repair=is_repair)
 
     return ask(place, read)
 
