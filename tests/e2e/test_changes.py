@@ -48,7 +48,7 @@ NEEDS_MORE = (
 """Parts of the paths of fields whose new value needs files, GPUs, labels or a second engine process."""
 
 RUNTIME_ENV = "deployment_config.ray_actor_options.runtime_env"
-"""A field that restarts replicas though Serve is told the rest of the model as it was."""
+"""A field of Serve's own whose change restarts replicas; others are changed under streams."""
 
 
 def walk(*effects: Effect) -> list[str]:
