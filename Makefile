@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .PHONY: help setup engine control-plane node-parts demo demo-check demo-down images push release test test-fast test-unit test-integration \
-	test-e2e test-image test-nodes test-release test-long bench-datapath bench-autoscale bench-mirror engine-table lint format generate check-generated lock clean
+	test-e2e test-image test-nodes test-release test-long bench-datapath bench-autoscale bench-mirror docs engine-table lint format generate check-generated lock clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -131,6 +131,15 @@ lint: setup ## Style, types and layers
 format: setup ## Format the code
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
+
+docs: build/docs-venv/complete ## Build the site of docs/ into build/site
+	NO_MKDOCS_2_WARNING=1 build/docs-venv/bin/mkdocs build --quiet
+	@echo build/site/index.html
+
+build/docs-venv/complete: requirements/docs.lock
+	$(PYTHON) -m venv build/docs-venv
+	build/docs-venv/bin/pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements/docs.lock
+	@touch $@
 
 ##@ Keep generated files true
 
