@@ -4,7 +4,6 @@ Private means: ports that were free, a directory of its own, a token that only t
 trace in ``/tmp/ray``, so that other Rays of the machine are neither found nor disturbed.
 """
 
-import contextlib
 import json
 import os
 import secrets
@@ -19,6 +18,7 @@ import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
+from itertools import cycle, islice
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -38,6 +38,9 @@ _OBJECT_STORE_BYTES = 512 * 1024 * 1024
 _OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 """This machine is asked directly, whatever proxy the environment names."""
 _PORTS = range(10_000, 20_000)
+_FIRST = secrets.randbelow(len(_PORTS))
+_CANDIDATES = cycle((*_PORTS[_FIRST:], *_PORTS[:_FIRST]))
+"""Each process begins elsewhere, so that two do not take the same port before either listens on it."""
 _LONGEST_DIRECTORY = 40
 """Ray puts sockets below it, whose paths may have 107 characters."""
 
@@ -264,19 +267,24 @@ def lists_models(url: str) -> bool:
 
 
 def free_ports(number: int) -> list[int]:
-    """Return ports that were free a moment ago, all different.
+    """Return ports that were free a moment ago, all different, and none twice before all were tried.
 
     They lie below the range that a system hands out by itself (Linux: from 32768 on): HAProxy takes its port
     half a minute after Ray's start, and until then Ray's own workers and connections might be given it.
     """
-    ports: list[int] = []
-    for port in secrets.SystemRandom().sample(_PORTS, len(_PORTS)):
-        with socket.socket() as probe, contextlib.suppress(OSError):
+    found = list(islice(filter(_is_free, islice(_CANDIDATES, len(_PORTS))), number))
+    if len(found) < number:
+        raise LocalRayError(f"There are no {number} free ports from {_PORTS.start} to {_PORTS.stop - 1}.")
+    return found
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        try:
             probe.bind(("", port))
-            ports.append(port)
-        if len(ports) == number:
-            return ports
-    raise LocalRayError(f"There are no {number} free ports from {_PORTS.start} to {_PORTS.stop - 1}.")
+        except OSError:
+            return False
+    return True
 
 
 def environment_without_ray() -> dict[str, str]:

@@ -30,10 +30,12 @@ def test_free_ports_are_all_different_and_the_system_hands_them_to_nobody() -> N
     assert max(ports) < first
 
 
-def test_a_port_in_use_is_not_free() -> None:
+def test_a_port_in_use_is_not_free_and_too_many_are_refused() -> None:
     with socket.socket() as used:
         used.bind(("", free_ports(1)[0]))
-        assert used.getsockname()[1] not in free_ports(5000)
+        assert used.getsockname()[1] not in free_ports(9000)
+        with pytest.raises(LocalRayError, match="There are no 10000 free ports from 10000 to 19999"):
+            free_ports(10_000)
 
 
 @pytest.mark.parametrize(
