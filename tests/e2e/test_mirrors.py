@@ -100,6 +100,19 @@ def test_a_mirror_that_changed_in_place_is_downloaded_only_where_it_changed(
     assert len(list((machine.folder / "blobs").glob("*[0-9]"))) == len(expected)
 
 
+def test_a_store_with_a_certificate_of_ones_own_is_read_where_it_is_trusted(
+    machine: MirrorMachine, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """AWS_CA_BUNDLE is what `trustedCertificates` of the operator's configuration sets in pods."""
+    with s3_server(tmp_path_factory.mktemp("tls"), tls=True) as server:
+        server.fill("private", below("models/a"))
+        refusal = machine.refusal("s3://private/models/a", s3=at(server))
+        assert "certificate verify failed" in refusal
+        assert "trustedCertificates" in refusal
+        machine.environment["AWS_CA_BUNDLE"] = str(server.certificate)
+        assert contents(machine.fetch("s3://private/models/a", s3=at(server))) == FILES
+
+
 def test_filters_have_the_order_of_aws(s3: S3Server, machine: MirrorMachine) -> None:
     filters = [{"exclude": "*"}, {"include": "*.json"}, {"include": "onnx/*"}, {"exclude": "tokenizer*"}]
     snapshot = machine.fetch("s3://private/models/a", s3=at(s3), filters=filters)

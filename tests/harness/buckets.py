@@ -32,11 +32,13 @@ class S3Server:
 
     port: int
     work: Path
+    certificate: Path | None = None
+    """Its own certificate, as PEM; with one it speaks TLS."""
 
     @property
     def endpoint(self) -> str:
         """Its URL."""
-        return f"http://127.0.0.1:{self.port}"
+        return f"{'https' if self.certificate else 'http'}://127.0.0.1:{self.port}"
 
     def fill(
         self,
@@ -61,7 +63,7 @@ class S3Server:
             input=json.dumps([order]),
             text=True,
             cwd=CHECKOUT,
-            env=KEYS,
+            env={**KEYS, **({"AWS_CA_BUNDLE": str(self.certificate)} if self.certificate else {})},
             capture_output=True,
             check=False,
         )
@@ -70,8 +72,11 @@ class S3Server:
 
 
 @contextlib.contextmanager
-def s3_server(work: Path) -> Iterator[S3Server]:
-    """Start an S3 server with its data in a directory, which has to support extended attributes."""
+def s3_server(work: Path, *, tls: bool = False) -> Iterator[S3Server]:
+    """Start an S3 server with its data in a directory, which has to support extended attributes.
+
+    With ``tls`` it has a certificate that nobody trusts who is not told to.
+    """
     (port,) = free_ports(1)
     for folder in ("data", "users"):
         (work / folder).mkdir(parents=True)
@@ -83,9 +88,21 @@ def s3_server(work: Path) -> Iterator[S3Server]:
         str(work / "users"),
     ]
     command += ["--access", KEYS["AWS_ACCESS_KEY_ID"], "--secret", KEYS["AWS_SECRET_ACCESS_KEY"]]
+    certificate = _certificate(work) if tls else None
+    if certificate:
+        command += ["--cert", str(certificate), "--key", str(work / "key.pem")]
     with program("versitygw", [*command, "posix", str(work / "data")], work) as check:
         wait_until("the S3 server", lambda: _listens(port), seconds=_START_SECONDS, check=check)
-        yield S3Server(port, work)
+        yield S3Server(port, work, certificate)
+
+
+def _certificate(work: Path) -> Path:
+    """Make a key and a certificate of this machine's, signed by itself."""
+    path = work / "certificate.pem"
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=store"]
+    command += ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(work / "key.pem"), "-out", str(path)]
+    subprocess.run(command, check=True, capture_output=True)
+    return path
 
 
 @dataclass(frozen=True)

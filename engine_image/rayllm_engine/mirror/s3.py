@@ -20,6 +20,7 @@ from botocore.exceptions import (
     NoCredentialsError,
     PartialCredentialsError,
     ResponseStreamingError,
+    SSLError,
 )
 
 from rayllm_engine.mirror.checksums import Checksum, Scheme, from_base64
@@ -210,6 +211,9 @@ class S3Store:
             return MirrorError(f"{address}: there are no AWS credentials; {_HELP[403]}")
         if isinstance(error, EndpointConnectionError | ConnectTimeoutError):
             return MirrorError(f"{address}: {error}; check --endpoint-url, --region and the pod's network")
+        if isinstance(error, SSLError):
+            help_ = "name its authority in trustedCertificates of the operator's configuration"
+            return MirrorError(f"{address}: {error}; {help_}")
         return MirrorError(f"{address}: {error}")
 
 

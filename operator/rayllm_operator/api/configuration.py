@@ -43,6 +43,15 @@ class AutoscalerDefaults(KubernetesSection):
     """Seconds that a worker pod may idle before it is given back."""
 
 
+class TrustedCertificates(KubernetesSection):
+    """Certificates of the authorities that pods trust, in a ConfigMap of each model's namespace."""
+
+    config_map: ObjectName
+    """The ConfigMap. Pods wait for it where it is missing."""
+    key: Annotated[str, Field(min_length=1)] = "ca.crt"
+    """Its key, with certificates as PEM: all that are to be trusted, public authorities included."""
+
+
 DEFAULT_ENGINE = SupportedEngine(
     image="rayproject/ray-llm:2.60.0-py312-cu130-rayllm", ray="2.60.0", vllm="0.29.0"
 )
@@ -58,7 +67,9 @@ class OperatorConfiguration(KubernetesSection):
     autoscaler: AutoscalerDefaults = AutoscalerDefaults()
     """The Ray autoscaler."""
     env: list[EnvironmentVariable] = Field(default_factory=list)
-    """Environment variables of all models' pods: proxies, HF_ENDPOINT, a private CA. Default: none."""
+    """Environment variables of all models' pods: proxies, HF_ENDPOINT. Default: none."""
+    trusted_certificates: TrustedCertificates | None = None
+    """Authorities that all models' pods trust, for a Hub or a store of one's own. Default: the image's."""
     image_pull_secrets: list[ObjectName] = Field(default_factory=list)
     """Secrets, by name in each model's namespace, for the image registry. Default: none."""
     allowed_image_registries: list[str] = Field(default_factory=list)

@@ -40,7 +40,7 @@ def head_template(plan: ModelPlan) -> Manifest:
     resources = {"cpu": plan.head.cpu, "memory": plan.head.memory}
     container = _container(plan, "ray-head", resources, _HEAD_PORTS, plan.configuration.env)
     # The autoscaler beside the head reads the API with the token of KubeRay's own service account.
-    spec = _pod_spec(plan, container, volumes.token(plan))
+    spec = _pod_spec(plan, container, volumes.every_pod(plan))
     spec |= _placement(plan.head.node_selector, plan.head.tolerations)
     return _template(plan, spec, own={}, labels={}, annotations={})
 
@@ -57,7 +57,7 @@ def worker_template(plan: ModelPlan, group: WorkerGroup) -> Manifest:
     )
     container["readinessProbe"] = _serve_probe()
     container["lifecycle"] = drain_hook(plan)
-    spec = _pod_spec(plan, container, volumes.token(plan) + volumes.worker(plan, group))
+    spec = _pod_spec(plan, container, volumes.every_pod(plan) + volumes.worker(plan, group))
     spec["automountServiceAccountToken"] = False
     spec["terminationGracePeriodSeconds"] = grace_seconds(plan)
     if plan.cluster.service_account_name is not None:
@@ -119,11 +119,12 @@ def _serve_probe() -> Manifest:
 
 
 def _pod_spec(plan: ModelPlan, container: Manifest, mounted: Mounted) -> Manifest:
-    container["env"] += mounted.env
+    written = {variable["name"] for variable in container["env"]}
+    container["env"] += [variable for variable in mounted.env if variable["name"] not in written]
     container["volumeMounts"] = mounted.mounts
     # The API server stores no empty lists: an intent that had them would always look changed.
-    written = {key: value for key, value in container.items() if value != []}
-    spec: Manifest = {"containers": [written], "securityContext": _POD_SECURITY}
+    filled = {key: value for key, value in container.items() if value != []}
+    spec: Manifest = {"containers": [filled], "securityContext": _POD_SECURITY}
     if mounted.volumes:
         spec["volumes"] = mounted.volumes
     secrets = [reference.name for reference in plan.cluster.image_pull_secrets or ()]

@@ -1,4 +1,4 @@
-"""Volumes of the pods: the Hugging Face token, the cache of the pool, shared memory, a private model."""
+"""Volumes of the pods: Hugging Face's token, certificates, a pool's cache, shared memory, private models."""
 
 from dataclasses import dataclass, field
 
@@ -11,6 +11,8 @@ from rayllm_operator.render.manifests import Manifest
 
 CACHE_PATH = "/var/cache/rayllm"
 TOKEN_DIRECTORY = "/var/run/rayllm/huggingface"  # noqa: S105 (a path)
+CERTIFICATES_DIRECTORY = "/etc/rayllm/certificates"
+_CERTIFICATES = f"{CERTIFICATES_DIRECTORY}/ca.crt"
 _DEFAULT_HOST_PATH = "/var/lib/rayllm"
 
 
@@ -27,7 +29,12 @@ class Mounted:
         return Mounted(self.volumes + other.volumes, self.mounts + other.mounts, self.env + other.env)
 
 
-def token(plan: ModelPlan) -> Mounted:
+def every_pod(plan: ModelPlan) -> Mounted:
+    """Return what the head and workers mount."""
+    return _token(plan) + _certificates(plan)
+
+
+def _token(plan: ModelPlan) -> Mounted:
     """Mount the Hugging Face token as a file.
 
     Ray copies the token's environment variables into runtime environments, which its dashboard shows;
@@ -44,8 +51,26 @@ def token(plan: ModelPlan) -> Mounted:
     )
 
 
+def _certificates(plan: ModelPlan) -> Mounted:
+    """Mount the certificates of authorities, and name the file to each library that has a list of its own."""
+    reference = plan.configuration.trusted_certificates
+    if reference is None:
+        return Mounted()
+    items = [{"key": reference.key, "path": "ca.crt"}]
+    volume = {"name": "trusted-certificates", "configMap": {"name": reference.config_map, "items": items}}
+    return Mounted(
+        [volume],
+        [{"name": "trusted-certificates", "mountPath": CERTIFICATES_DIRECTORY, "readOnly": True}],
+        # OpenSSL and httpx (the Hub), requests (Google Cloud Storage), botocore (S3).
+        [
+            {"name": name, "value": _CERTIFICATES}
+            for name in ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "AWS_CA_BUNDLE")
+        ],
+    )
+
+
 def worker(plan: ModelPlan, group: WorkerGroup) -> Mounted:
-    """Return a worker's volumes besides the token."""
+    """Return a worker's volumes besides those of every pod."""
     return _shared_memory(group) + _cache(plan, group) + _model(plan)
 
 
