@@ -63,8 +63,10 @@ def test_killed_at_random_moments_it_never_leaves_a_wrong_snapshot(
     chance = random.Random(random.random())  # noqa: S311 (pytest-randomly prints what it began with)
     began = time.monotonic()
     machine.fetch("s3://bucket/v1", s3=at(s3))
-    whole, interrupted = time.monotonic() - began, 0
-    for _ in range(kills):
+    whole, interrupted, downloads = time.monotonic() - began, 0, 0
+    # Some end before they are killed; more of them where the first one was slow, whose time is the measure.
+    while downloads < kills or (interrupted < kills // 2 and downloads < 5 * kills):
+        downloads += 1
         process = machine.start(f"s3://bucket/{chance.choice(list(VERSIONS))}", s3=at(s3))
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(chance.uniform(0.2, 1.1) * whole)
@@ -76,7 +78,7 @@ def test_killed_at_random_moments_it_never_leaves_a_wrong_snapshot(
             for blob in list((machine.folder / "blobs").glob("*"))[:2]:
                 blob.unlink()
             subprocess.run(["rm", "-rf", machine.folder / "snapshots", machine.folder / "refs"], check=True)
-    assert interrupted >= kills // 2, f"only {interrupted} of {kills} downloads were still running"
+    assert interrupted >= kills // 2, f"only {interrupted} of {downloads} downloads were still running"
     for version in VERSIONS:
         machine.fetch(f"s3://bucket/{version}", s3=at(s3))
     assert check_snapshots(machine) == len(VERSIONS)
