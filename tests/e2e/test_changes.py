@@ -1,7 +1,7 @@
 """Fields changed on a running model, one after the other: exactly the stated effect happens.
 
 The model has the echo engine behind the real server class. Every field whose change restarts nothing is walked
-through, and some of those that restart; tests/e2e/test_effects.py judges all fields by the rules of KubeRay and
+through, and one of each class that restarts is changed under streams; tests/e2e/test_effects.py judges all fields by the rules of KubeRay and
 Serve. Its pods are whole nodes, because nothing here adds pods for replicas that wait. `make test-long` walks through
 every field that a model without files can have.
 """
@@ -46,9 +46,6 @@ NEEDS_MORE = (
     "label_selector",
 )
 """Parts of the paths of fields whose new value needs files, GPUs, labels or a second engine process."""
-
-RUNTIME_ENV = "deployment_config.ray_actor_options.runtime_env"
-"""A field of Serve's own whose change restarts replicas; others are changed under streams."""
 
 
 def walk(*effects: Effect) -> list[str]:
@@ -207,10 +204,6 @@ def test_what_is_changed_in_place(running: Running) -> None:
     paths = walk(Effect.IN_PLACE)
     assert len(paths) > 15
     assert walked(running, paths) == dict.fromkeys(paths, Effect.IN_PLACE)
-
-
-def test_what_restarts_replicas(running: Running) -> None:
-    assert walked(running, [RUNTIME_ENV]) == {RUNTIME_ENV: Effect.ROLLING_RESTART}
 
 
 @pytest.mark.long

@@ -106,7 +106,11 @@ class Life:
         targets = json.loads((self.ray.directory / "prom_metrics_service_discovery.json").read_text())
         found: list[tuple[dict[str, str], float]] = []
         for address in {target for group in targets for target in group["targets"]}:
-            with urllib.request.urlopen(f"http://{address}/metrics", timeout=30) as page:
+            # Ray names a port before somebody listens on it.
+            with (
+                contextlib.suppress(urllib.error.URLError),
+                urllib.request.urlopen(f"http://{address}/metrics", timeout=30) as page,
+            ):
                 for line in page.read().decode().splitlines():
                     if line.startswith((f"{name}{{", f"{name} ")):
                         labels = dict(re.findall(r'(\w+)="([^"]*)"', line))

@@ -120,7 +120,9 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return directory
 
 
-@pytest.fixture(scope="module", params=DataPath)
+@pytest.fixture(
+    scope="module", params=[DataPath.DIRECT, pytest.param(DataPath.ROUTED, marks=pytest.mark.long)]
+)
 def endpoint(request: pytest.FixtureRequest, weights: Path) -> Iterator[Endpoint]:
     """Serve both models on a local Ray of its own."""
     vocabulary: dict[str, int] = json.loads((weights / "tokenizer.json").read_text())["model"]["vocab"]
