@@ -1,9 +1,9 @@
 """Fields changed on a running model, one after the other: exactly the stated effect happens.
 
 The model has the echo engine behind the real server class. Every field whose change restarts nothing is walked
-through, and one of each class that restarts is changed under streams; tests/e2e/test_effects.py judges all fields by the rules of KubeRay and
-Serve. Its pods are whole nodes, because nothing here adds pods for replicas that wait. `make test-long` walks through
-every field that a model without files can have.
+through, and one of each class that restarts is changed under streams; `make test-long` walks through all of those that
+a model without files can have, and tests/e2e/test_effects.py judges every field by the rules of KubeRay and Serve. Pods
+are whole nodes, because nothing here adds pods for replicas that wait.
 """
 
 import asyncio
