@@ -109,7 +109,8 @@ class S3Store:
             self._client = boto3.Session(**session).client(
                 "s3",
                 endpoint_url=settings.endpoint_url,
-                verify=settings.ca_bundle or settings.verify_tls,
+                # None, and not True, leaves the choice to AWS_CA_BUNDLE and the configuration files.
+                verify=settings.ca_bundle or (None if settings.verify_tls else False),
                 config=config,
             )
         except (BotoCoreError, ValueError) as error:
