@@ -15,6 +15,7 @@ from click import Command, Group, Option
 
 from rayllm_operator.cli.main import main
 from tests.harness.local_stack import CHECKOUT
+from tests.unit.harness.test_workflows import TARGETS
 
 pytestmark = pytest.mark.integration
 
@@ -33,8 +34,6 @@ KINDS = {"sh", *NOT_RUN, "text", "yaml", "json", "mermaid", "python"}
 
 MODELS = ("mosaicml--mpt-7b-instruct", "meta-llama--Llama-2-7b-chat-hf")
 POOLS = ("a10", "cpu-8")
-
-TARGETS = set(re.findall(r"^([a-z0-9-]+):", (CHECKOUT / "Makefile").read_text(), re.MULTILINE))
 
 
 def blocks(page: Path) -> list[tuple[str, str]]:
