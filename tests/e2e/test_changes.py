@@ -44,8 +44,16 @@ NEEDS_MORE = (
     "num_workers",
     "gpu",
     "label_selector",
+    "faultTolerance",
 )
-"""Parts of the paths of fields whose new value needs files, GPUs, labels or a second engine process."""
+"""Parts of the paths of fields whose new value needs files, GPUs, labels, a second engine process or Redis."""
+
+NAMED_BY_CHANGES = (
+    {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a"}},
+    {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "other"}},
+    {"apiVersion": "scheduling.k8s.io/v1", "kind": "PriorityClass", "metadata": {"name": "high"}, "value": 1},
+)
+"""Objects that new values name: without them no pod would start."""
 
 
 def walk(*effects: Effect) -> list[str]:
@@ -173,6 +181,8 @@ def running(
         command = [*operator_command(0), "--configuration", str(configuration(logs, kuberay))]
         stack.enter_context(program("operator", command, logs, KUBECONFIG=str(kubectl.kubeconfig)))
         kubectl("create", "namespace", namespace)
+        for manifest in NAMED_BY_CHANGES:
+            api.apply(manifest)
         for name, spec in POOLS.items():
             api.apply(pool({**spec, **SMALL_NODES}, name))
         found = Running(kubectl, namespace, api, free_ports(1)[0])

@@ -37,7 +37,7 @@ ANNOTATION_RENDER_REVISION = f"{GROUP}/render-revision"
 """On a RayService: the revision of the renderer that made it."""
 
 ANNOTATION_GENERATION = f"{GROUP}/model-generation"
-"""On a RayService: the generation of the LLMModel's spec that it was rendered from."""
+"""On a RayService and a Service: the generation of the LLMModel's spec that it was rendered from."""
 
 ANNOTATION_INTENT = f"{GROUP}/intent"
 """On every child: a digest of the whole manifest that was applied last."""

@@ -1,6 +1,6 @@
 """Which writes make a model's children say what they should. None where they do already."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
 from rayllm_operator.api.meta import (
@@ -13,7 +13,13 @@ from rayllm_operator.controller.acceptance import Acceptance
 from rayllm_operator.controller.changes import differences
 from rayllm_operator.controller.decision import Action, Apply, Create, Delete, Ensure, Patch
 from rayllm_operator.controller.observed import Observed, is_being_deleted, is_ours, was_ours
-from rayllm_operator.controller.records import recorded, recorded_intent, recorded_restart, running_version
+from rayllm_operator.controller.records import (
+    recorded,
+    recorded_generation,
+    recorded_intent,
+    recorded_restart,
+    running_version,
+)
 from rayllm_operator.controller.serving import active_cluster
 from rayllm_operator.controller.worker_bounds import carry_bounds
 from rayllm_operator.kube.kinds import CLAIM, DISRUPTION_BUDGET, RAY_SERVICE, SERVICE, Kind
@@ -30,6 +36,7 @@ from rayllm_operator.render import (
 from rayllm_operator.render.effects import effect_of
 
 _MOST_PATHS = 5
+_GENERATION_PATH = f"metadata.annotations.{ANNOTATION_GENERATION}"
 _OWN_ANNOTATIONS = f"metadata.annotations.{GROUP}/"
 
 
@@ -46,6 +53,16 @@ def child_actions(observed: Observed, acceptance: Acceptance) -> tuple[Action, .
         *_ray_service_actions(observed, acceptance.plan),
         *carry_bounds(observed, acceptance.plan),
     )
+
+
+def is_old_view(observed: Observed) -> bool:
+    """Return whether a child was made from a newer spec of this model than was seen.
+
+    What is acted on by an old view would be undone by the next one, and each of the two may restart the model.
+    """
+    children = (observed.ray_service, observed.service)
+    ours = [child for child in children if child is not None and is_ours(child, observed.model)]
+    return any(recorded_generation(child) > observed.generation for child in ours)
 
 
 def serving_cluster(observed: Observed) -> str | None:
@@ -109,7 +126,10 @@ def _service_actions(observed: Observed, plan: ModelPlan) -> Iterator[Action]:
     if live is not None and _is_going(live, observed.model):
         return
     cluster = serving_cluster(observed) if plan.intent is Intent.SERVE else None
-    yield from _written(SERVICE, recorded(render_service(plan, cluster), observed.model, {}), live)
+    # It outlives the RayService, so it too says which spec was acted on; that alone is no reason to write it.
+    annotations = {ANNOTATION_GENERATION: str(observed.generation)}
+    manifest = recorded(render_service(plan, cluster), observed.model, annotations)
+    yield from _written(SERVICE, manifest, live, but={_GENERATION_PATH})
 
 
 def _claim_actions(observed: Observed, plan: ModelPlan) -> Iterator[Action]:
@@ -130,11 +150,14 @@ def _budget_actions(observed: Observed, plan: ModelPlan) -> Iterator[Action]:
         yield Delete(DISRUPTION_BUDGET, live, "fewer than two of the model's pods always run")
 
 
-def _written(kind: Kind, manifest: Object, live: Object | None) -> Iterator[Action]:
+def _written(
+    kind: Kind, manifest: Object, live: Object | None, but: Collection[str] = ()
+) -> Iterator[Action]:
+    """Yield the write that makes a child say what it should, if any; differences at the paths ``but`` are none."""
     if live is None:
         yield Create(kind, manifest)
         return
-    changed = tuple(differences(manifest, live))
+    changed = tuple(path for path in differences(manifest, live) if path not in but)
     ours = all(path.startswith(_OWN_ANNOTATIONS) for path in changed)
     is_foreign = not ours and recorded_intent(live) == recorded_intent(manifest)
     if changed:

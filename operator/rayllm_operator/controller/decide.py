@@ -10,7 +10,7 @@ from datetime import datetime
 from rayllm_operator.api.conditions import ConditionType, Reason
 from rayllm_operator.api.configuration import OperatorConfiguration
 from rayllm_operator.controller.acceptance import Acceptance, judge
-from rayllm_operator.controller.children import child_actions
+from rayllm_operator.controller.children import child_actions, is_old_view
 from rayllm_operator.controller.decision import Decision
 from rayllm_operator.controller.events import notes
 from rayllm_operator.controller.observed import Observed, is_being_deleted
@@ -32,6 +32,9 @@ _WAITS_FOR_PODS = frozenset(
 MAKES_ROOM = "With upgrade.type: Recreate the old version goes first, and makes room."
 """What to do where a new version finds no node beside the one that serves."""
 
+LOOK_AGAIN_AT_OLD_VIEW_SECONDS = 5.0
+"""A model that is older than its own children comes from an API server that lags; it will not for long."""
+
 LOOK_AGAIN_AT_FOREIGN_SECONDS = 60.0
 """Objects of others are not watched: whether a taken name is free again has to be asked for."""
 
@@ -41,6 +44,8 @@ def decide(observed: Observed, configuration: OperatorConfiguration, now: dateti
     if is_being_deleted(observed.model):
         # The children go by their owner references.
         return Decision()
+    if is_old_view(observed):
+        return Decision(requeue_after_seconds=LOOK_AGAIN_AT_OLD_VIEW_SECONDS)
     acceptance = judge(observed, configuration, now)
     situation = Situation(observed, acceptance, now)
     actions, ahead = hold_back(child_actions(observed, acceptance), observed, acceptance.plan)
@@ -59,6 +64,7 @@ def decide(observed: Observed, configuration: OperatorConfiguration, now: dateti
             acceptance.ways.next_change_seconds,
             _foreign(acceptance),
             READ_AGAIN_SECONDS if is_told else None,
+            0.0 if situation.tells_former_bounds else None,
         ),
         wants_ray_cluster=observed.ray_cluster is None and situation.wants_ray_cluster,
         wants_serve_details=observed.serve is None and situation.wants_serve_details,

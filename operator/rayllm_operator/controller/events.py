@@ -117,7 +117,7 @@ def _children(actions: Sequence[Action], *, failed: bool) -> Iterator[Note]:
                 yield Note(True, "ForeignEdit", message)
             case Apply(kind=kind, changed=changed) if kind == RAY_SERVICE:
                 yield Note(False, "UpdatedRayService", f"Changed RayService: {', '.join(changed)}.")
-            case Delete(because=because):
+            case Delete(kind=kind, because=because) if kind == RAY_SERVICE:
                 yield Note(False, "DeletedRayService", f"Deleted RayService: {because}.")
             case Patch(kind=kind, live=live) if kind == RAY_CLUSTER:
                 message = f"Changed the bounds of RayCluster {live['metadata']['name']}."

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
-from rayllm_operator.controller.cache import Cache
+from rayllm_operator.controller.cache import Cache, version_of
 from rayllm_operator.controller.holders import Holder, holders_of
 from rayllm_operator.controller.keys import Key, key_of
 from rayllm_operator.controller.observed import Observed
@@ -112,7 +112,10 @@ async def gather_namespace(api: ApiPort, cache: Cache, namespace: str) -> None:
 
 
 async def read(api: ApiPort, cache: Cache, key: Key) -> Object | None:
-    """Read one object and let the cache know; None where it does not exist."""
+    """Read one object and let the cache know; None where it does not exist.
+
+    What this process wrote or saw last is never forgotten for an answer that is older.
+    """
     try:
         obj = await api.get(key.kind, key.name, key.namespace or None)
     except KindMissingError:
@@ -121,7 +124,8 @@ async def read(api: ApiPort, cache: Cache, key: Key) -> Object | None:
         cache.forget(key)
         return None
     cache.put(key.kind, obj)
-    return obj
+    known = cache.get(key)
+    return known if known is not None and version_of(known) > version_of(obj) else obj
 
 
 def with_rolling(cache: Cache, observed: Observed) -> Observed:

@@ -46,9 +46,9 @@ def recorded_intent(child: Manifest) -> str:
     return str(annotations_of(child).get(ANNOTATION_INTENT, ""))
 
 
-def recorded_generation(ray_service: Manifest) -> int:
-    """Return the generation of the model that a RayService was rendered from; 0 where nobody recorded it."""
-    value = annotations_of(ray_service).get(ANNOTATION_GENERATION, "")
+def recorded_generation(child: Manifest) -> int:
+    """Return the generation of the model that a child was rendered from; 0 where nobody recorded it."""
+    value = annotations_of(child).get(ANNOTATION_GENERATION, "")
     return int(value) if value.isdigit() else 0
 
 

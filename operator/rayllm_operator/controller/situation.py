@@ -23,7 +23,7 @@ from rayllm_operator.controller.serving import (
     kuberay_condition,
     pending_cluster,
 )
-from rayllm_operator.controller.worker_bounds import bounds_text, wanted_bounds
+from rayllm_operator.controller.worker_bounds import BOUNDS_FIELD, bounds_text, wanted_bounds
 from rayllm_operator.controller.worker_pods import ray_cluster_of
 from rayllm_operator.kube.kinds import RAY_SERVICE
 from rayllm_operator.kube.port import Object
@@ -161,8 +161,19 @@ class Situation:
             return False
         if not (self.pending if self.pending.name else self.active).application:
             return True
-        wanted = bounds_text(self.target, wanted_bounds(self.observed, plan))
-        return wanted != self.observed.status.get("rayClusterBounds")
+        return self.wanted_bounds != self.observed.status.get(BOUNDS_FIELD)
+
+    @cached_property
+    def wanted_bounds(self) -> str:
+        """The bounds that the RayCluster should have; empty where that is not known."""
+        plan = self.acceptance.plan
+        return bounds_text(self.target, wanted_bounds(self.observed, plan)) if plan and self.target else ""
+
+    @property
+    def tells_former_bounds(self) -> bool:
+        """Whether the status has to be written before the RayCluster gets other bounds."""
+        told = self.observed.status.get(BOUNDS_FIELD)
+        return bool(told) and self.wants_ray_cluster and told != self.wanted_bounds
 
     @property
     def silent_pod(self) -> str:

@@ -13,7 +13,7 @@ from rayllm_operator.controller.records import running_version
 from rayllm_operator.controller.situation import Situation
 from rayllm_operator.controller.startup import startup_status
 from rayllm_operator.controller.verdict import Verdict
-from rayllm_operator.controller.worker_bounds import bounds_text, live_bounds
+from rayllm_operator.controller.worker_bounds import BOUNDS_FIELD, bounds_text, live_bounds
 from rayllm_operator.render import serve_url
 
 POOL_GRACE_SECONDS = 60.0
@@ -132,12 +132,15 @@ def _pools(situation: Situation) -> dict[str, Any]:
     }
 
 
-def _seen_bounds(situation: Situation) -> str | None:
-    """Return the bounds that the RayCluster has, by this look or the last one."""
+def _known_bounds(situation: Situation) -> str | None:
+    """Return the bounds that the RayCluster has, by this look or the last one, where they are as wanted."""
     live = situation.observed.ray_cluster
-    if live is None:
-        return situation.observed.status.get("rayClusterBounds") if situation.target else None
-    return bounds_text(live["metadata"]["name"], live_bounds(live))
+    known = situation.observed.status.get(BOUNDS_FIELD)
+    if live is not None:
+        known = bounds_text(live["metadata"]["name"], live_bounds(live))
+    if situation.acceptance.plan is None:
+        return known
+    return known if known == situation.wanted_bounds else None
 
 
 def _running(situation: Situation) -> Mapping[str, Any]:
@@ -146,7 +149,7 @@ def _running(situation: Situation) -> Mapping[str, Any]:
     return {
         "rayServiceName": ray_service["metadata"]["name"] if ray_service else None,
         "rayClusterName": situation.active.name or None,
-        "rayClusterBounds": _seen_bounds(situation),
+        BOUNDS_FIELD: _known_bounds(situation),
         "engineImage": (running and running.engine_image) or None,
         "renderRevision": (running and running.render_revision) or None,
     }

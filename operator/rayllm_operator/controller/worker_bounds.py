@@ -12,6 +12,9 @@ from rayllm_operator.kube.port import Manifest
 from rayllm_operator.plan import ModelPlan
 from rayllm_operator.render.effects import worker_groups_of
 
+BOUNDS_FIELD = "rayClusterBounds"
+"""Field of the status: the bounds that the RayCluster is known to have, where they are those that are wanted."""
+
 Bounds = dict[str, tuple[int, int]]
 """Fewest and most pods, by worker group."""
 
@@ -33,7 +36,7 @@ def wanted_bounds(observed: Observed, plan: ModelPlan) -> Bounds:
 
 
 def bounds_text(ray_cluster: str, bounds: Bounds) -> str:
-    """Return what ``status.rayClusterBounds`` says: a RayCluster that is right need not be read."""
+    """Return bounds as the status says them: a RayCluster that is right need not be read."""
     groups = ", ".join(f"{name} {fewest}-{most}" for name, (fewest, most) in sorted(bounds.items()))
     return f"{ray_cluster}: {groups}"
 
@@ -46,10 +49,13 @@ def live_bounds(ray_cluster: Manifest) -> Bounds:
 def carry_bounds(observed: Observed, plan: ModelPlan) -> Iterator[Patch]:
     """Yield the patch that gives the RayCluster its bounds; nothing where it was not read or has them.
 
-    Nothing else of a group is written: the autoscaler owns the rest of it.
+    Nothing else of a group is written: the autoscaler owns the rest of it. While the status still tells of the
+    bounds before, it has to be written first: it would be believed when those are wanted again.
     """
     live = observed.ray_cluster
     if observed.ray_service is None or live is None or is_being_deleted(live):
+        return
+    if observed.status.get(BOUNDS_FIELD):
         return
     wanted = wanted_bounds(observed, plan)
     operations: list[dict[str, Any]] = []

@@ -1,6 +1,9 @@
 """A model's life, step by step: what is written and what is said at each step."""
 
 from copy import deepcopy
+from typing import Any
+
+import pytest
 
 from rayllm_operator.api.llm_model import LLMModelStatus
 from rayllm_operator.controller.decision import Apply, Create, Delete, Patch
@@ -296,6 +299,9 @@ def test_bounds_of_worker_groups_go_to_the_running_cluster_as_a_tested_patch() -
     world.having(model=model)
     world.reconcile()
     world.kuberay_says(kuberay_status("tiny-aaaaa", application="RUNNING"))
+    forgotten = world.reconcile()
+    assert (forgotten.actions, forgotten.requeue_after_seconds) == ((), 0.0)
+    assert "rayClusterBounds" not in world.observed.status, "it would be believed when they are wanted again"
     (action,) = world.reconcile().actions
     assert isinstance(action, Patch)
     assert action.kind == RAY_CLUSTER
@@ -304,6 +310,44 @@ def test_bounds_of_worker_groups_go_to_the_running_cluster_as_a_tested_patch() -
     assert action.operations[1]["path"] == "/spec/workerGroupSpecs/0/groupName"
     assert world.bounds() == {"cpu": (2, 4)}, "a change has room for one replica more"
     assert world.settle().actions == ()
+
+
+def test_bounds_that_are_taken_back_at_once_reach_the_running_cluster_too() -> None:
+    """Found by tests/faults: the status still told the bounds before, so the RayCluster was not read again."""
+    world = a_served_model()
+    before, bounds = world.observed.model["spec"], world.bounds()
+    scaling = {"min_replicas": 2, "max_replicas": 3}
+    world.having(model=edited(world.observed.model, deployment_config__autoscaling_config=scaling))
+    running = kuberay_status("tiny-aaaaa", application="RUNNING")
+    world.reconcile()
+    world.kuberay_says(running)
+    while not any(isinstance(action, Patch) for action in world.reconcile().actions):
+        pass
+    assert world.bounds() != bounds
+    generation = world.observed.generation + 1
+    metadata = {**world.observed.model["metadata"], "generation": generation}
+    world.having(model={**world.observed.model, "metadata": metadata, "spec": before})
+    said = world.reconcile().notes
+    assert "DeletedRayService" not in {note.reason for note in said}, "only its budget went"
+    world.kuberay_says(running)
+    world.settle()
+    assert world.bounds() == bounds
+
+
+@pytest.mark.parametrize("change", [{"engine_config__max_total_tokens": 512}, {"enabled": False}])
+def test_an_old_view_of_the_model_undoes_nothing(change: dict[str, Any]) -> None:
+    """Found by tests/faults: an operator that restarted on old reads took a change back, and made it again."""
+    world = a_served_model()
+    old = world.observed.model
+    world.having(model=edited(old, **change))
+    if any(isinstance(action, Delete) for action in world.reconcile().actions):
+        world.having(ray_service=None)
+    world.settle()
+    new = world.observed.model
+    decision = world.having(model=old).reconcile()
+    assert (decision.actions, decision.status) == ((), None)
+    assert decision.requeue_after_seconds
+    assert world.having(model=new).reconcile().actions == ()
 
 
 def test_a_lost_pool_does_not_stop_what_runs() -> None:
