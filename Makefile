@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .PHONY: help setup engine control-plane node-parts demo demo-check demo-down images push release test test-fast test-unit test-integration \
-	test-e2e test-image test-nodes test-release test-long bench-datapath bench-autoscale bench-mirror docs engine-table lint format generate check-generated lock clean
+	test-e2e test-image test-nodes test-release test-long test-faults bench-datapath bench-autoscale bench-mirror docs engine-table lint format generate check-generated lock clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -91,6 +91,7 @@ test-unit: setup ## Unit tests
 
 test-integration: setup control-plane ## Tests against a real kube-apiserver and etcd
 	$(PYTEST) tests/integration
+	$(BIN)/pytest tests/faults
 
 test-e2e: setup engine control-plane $(if $(KUBERAY_OPERATOR),node-parts) ## Tests with real Ray and vLLM on CPU
 	$(BIN)/pytest -m "alone and not long" tests/e2e
@@ -111,6 +112,9 @@ test-long: setup engine control-plane ## What `make test` leaves out, and proper
 	$(BIN)/pytest -m long tests/e2e
 	$(BIN)/pytest --hypothesis-profile=nightly --timeout=7200 -m "hypothesis or property" \
 		tests/unit tests/integration tests/e2e
+
+test-faults: setup control-plane ## One thing broken at a time, and every field edited; writes docs/reliability.md: 60 minutes
+	@$(BIN)/python -m tests.faults --write
 
 bench-datapath: setup engine ## What the path to the engine costs, beside vLLM alone and Ray's default path: 15 minutes
 	$(BIN)/python -m benchmarks.datapath

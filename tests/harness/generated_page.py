@@ -1,10 +1,11 @@
 """Pages of docs/ of which a part is generated: what is between the two markers; the rest is written by hand and stays."""
 
-BEGIN, END = "<!-- begin: written by `make generate` -->\n", "<!-- end -->\n"
+END = "<!-- end -->\n"
 
 
-def with_generated(page: str, text: str) -> str:
-    """Return a page with another text between its markers."""
-    before, _, rest = page.partition(BEGIN)
+def with_generated(page: str, text: str, command: str = "make generate") -> str:
+    """Return a page with another text between its markers, of which the first names the command."""
+    begin = f"<!-- begin: written by `{command}` -->\n"
+    before, _, rest = page.partition(begin)
     _, _, after = rest.partition(END)
-    return f"{before}{BEGIN}{text}\n{END}{after}"
+    return f"{before}{begin}{text}\n{END}{after}"

@@ -58,7 +58,7 @@ def child_actions(observed: Observed, acceptance: Acceptance) -> tuple[Action, .
 def is_old_view(observed: Observed) -> bool:
     """Return whether a child was made from a newer spec of this model than was seen.
 
-    What is acted on by an old view would be undone by the next one, and each of the two may restart the model.
+    What is done by an old view would be undone by the next one, and each of the two may restart the model.
     """
     children = (observed.ray_service, observed.service)
     ours = [child for child in children if child is not None and is_ours(child, observed.model)]
@@ -153,7 +153,7 @@ def _budget_actions(observed: Observed, plan: ModelPlan) -> Iterator[Action]:
 def _written(
     kind: Kind, manifest: Object, live: Object | None, but: Collection[str] = ()
 ) -> Iterator[Action]:
-    """Yield the write that makes a child say what it should, if any; differences at the paths ``but`` are none."""
+    """Yield the write that makes a child say what it should; differences at the paths ``but`` are none."""
     if live is None:
         yield Create(kind, manifest)
         return

@@ -13,7 +13,7 @@ from rayllm_operator.plan import ModelPlan
 from rayllm_operator.render.effects import worker_groups_of
 
 BOUNDS_FIELD = "rayClusterBounds"
-"""Field of the status: the bounds that the RayCluster is known to have, where they are those that are wanted."""
+"""Field of the status: the bounds that the RayCluster is known to have, where they are as wanted."""
 
 Bounds = dict[str, tuple[int, int]]
 """Fewest and most pods, by worker group."""
@@ -49,8 +49,8 @@ def live_bounds(ray_cluster: Manifest) -> Bounds:
 def carry_bounds(observed: Observed, plan: ModelPlan) -> Iterator[Patch]:
     """Yield the patch that gives the RayCluster its bounds; nothing where it was not read or has them.
 
-    Nothing else of a group is written: the autoscaler owns the rest of it. While the status still tells of the
-    bounds before, it has to be written first: it would be believed when those are wanted again.
+    Nothing else of a group is written: the autoscaler owns the rest of it. While the status still tells of
+    the bounds before, it has to be written first: it would be believed when those are wanted again.
     """
     live = observed.ray_cluster
     if observed.ray_service is None or live is None or is_being_deleted(live):

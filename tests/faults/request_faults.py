@@ -1,0 +1,210 @@
+"""Faults that strike at requests."""
+
+import asyncio
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+from tests.faults.calls import Call
+from tests.faults.faults import (
+    ConnectionLostError,
+    Fault,
+    Forward,
+    Kill,
+    Reply,
+    Surroundings,
+    refusal,
+)
+
+
+@dataclass
+class AtCall(Fault):
+    """Strikes once, at one request."""
+
+    at: Call
+    struck: int = 0
+
+    async def around(self, call: Call, forward: Forward, kill: Kill) -> Reply:
+        """Answer a request."""
+        if self.struck or call != self.at:
+            return await forward()
+        self.struck += 1
+        return await self.strike(forward, kill)
+
+    async def strike(self, forward: Forward, kill: Kill) -> Reply:
+        """Answer the one request."""
+        raise NotImplementedError
+
+
+@dataclass
+class Refused(AtCall):
+    """The request is refused and not carried out."""
+
+    code: str = "500"
+
+    @property
+    def name(self) -> str:
+        """What goes wrong."""
+        return f"answer {self.code}"
+
+    @property
+    def word(self) -> str:
+        """A word of the answer."""
+        return f"{self.code}-{id(self):x}"
+
+    async def strike(self, forward: Forward, kill: Kill) -> Reply:  # noqa: ARG002 - nothing is carried out
+        """Refuse."""
+        return refusal(self.code, self.word)
+
+
+@dataclass
+class Crash(AtCall):
+    """The operator is killed at the request, before or after it is carried out."""
+
+    after: bool = False
+
+    @property
+    def name(self) -> str:
+        """What goes wrong."""
+        return "crash after" if self.after else "crash before"
+
+    async def strike(self, forward: Forward, kill: Kill) -> Reply:
+        """Kill."""
+        if self.after:
+            await forward()
+        kill()
+        raise ConnectionLostError
+
+
+@dataclass
+class Reset(AtCall):
+    """The connection is closed, before or after the request is carried out."""
+
+    after: bool = False
+
+    @property
+    def name(self) -> str:
+        """What goes wrong."""
+        return "answer lost" if self.after else "connection reset"
+
+    async def strike(self, forward: Forward, kill: Kill) -> Reply:  # noqa: ARG002 - nobody is killed
+        """Close."""
+        if self.after:
+            await forward()
+        raise ConnectionLostError
+
+
+@dataclass
+class Hang(AtCall):
+    """The request is not answered for longer than the operator waits."""
+
+    seconds: float = 35.0
+
+    @property
+    def name(self) -> str:
+        """What goes wrong."""
+        return "no answer"
+
+    async def strike(self, forward: Forward, kill: Kill) -> Reply:  # noqa: ARG002 - nothing is carried out
+        """Say nothing."""
+        await asyncio.sleep(self.seconds)
+        raise ConnectionLostError
+
+
+@dataclass
+class Revoked(Fault):
+    """Every request of a verb and a kind is forbidden for some seconds."""
+
+    verb: str
+    kind: str
+    seconds: float = 4.0
+    struck: int = 0
+    _until: float = field(default=0.0, init=False)
+
+    @property
+    def name(self) -> str:
+        """What goes wrong."""
+        return "right revoked"
+
+    @property
+    def word(self) -> str:
+        """A word of the answer."""
+        return f"revoked-{id(self):x}"
+
+    async def around(self, call: Call, forward: Forward, kill: Kill) -> Reply:  # noqa: ARG002 - nobody is killed
+        """Refuse until the time is over."""
+        now = asyncio.get_running_loop().time()
+        if call.verb != self.verb or call.target.partition("/")[0] != self.kind:
+            return await forward()
+        if not self.struck:
+            self._until = now + self.seconds
+        if now > self._until:
+            return await forward()
+        self.struck += 1
+        return refusal("403", self.word)
+
+
+@dataclass
+class Cut(Fault):
+    """Every connection is closed, some time after the user's deed, and for a second none is taken."""
+
+    after_seconds: float
+    struck: int = 0
+    _until: float = field(default=0.0, init=False)
+
+    @property
+    def name(self) -> str:
+        """What goes wrong."""
+        return "all connections cut"
+
+    @property
+    def lasts(self) -> float:
+        """Seconds until connections are taken again."""
+        return self.after_seconds + 1
+
+    def armed(self, surroundings: Surroundings) -> None:
+        """Set the clock."""
+        loop = asyncio.get_running_loop()
+
+        def strike() -> None:
+            self.struck += 1
+            self._until = loop.time() + 1
+            surroundings.cut()
+
+        loop.call_later(self.after_seconds, strike)
+
+    async def around(self, call: Call, forward: Forward, kill: Kill) -> Reply:  # noqa: ARG002 - nobody is killed
+        """Take no connection for a second."""
+        if asyncio.get_running_loop().time() < self._until:
+            raise ConnectionLostError
+        return await forward()
+
+
+@dataclass
+class Deleted(AtCall):
+    """A user deletes the model while the request is on its way."""
+
+    propagation: str = "Background"
+    _done: asyncio.Event = field(default_factory=asyncio.Event, init=False)
+    _surroundings: Surroundings | None = field(default=None, init=False)
+
+    @property
+    def name(self) -> str:
+        """What goes wrong."""
+        return f"model deleted, {self.propagation}"
+
+    def armed(self, surroundings: Surroundings) -> None:
+        """Remember whom to tell."""
+        self._surroundings = surroundings
+
+    async def strike(self, forward: Forward, kill: Kill) -> Reply:  # noqa: ARG002 - nobody is killed
+        """Delete, and then carry the request out."""
+        assert self._surroundings is not None
+        await self._surroundings.delete_model(self.propagation)
+        self._done.set()
+        return await forward()
+
+    async def until_struck(self, seconds: float) -> None:
+        """Wait until the model was deleted, but not for longer than so many seconds."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._done.wait()
