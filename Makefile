@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .PHONY: help setup engine control-plane node-parts demo demo-check demo-down images push release test test-fast test-unit test-integration \
-	test-e2e test-image test-nodes test-release test-long test-faults bench-datapath bench-autoscale bench-mirror docs engine-table lint format generate check-generated lock clean
+	test-e2e test-image test-nodes test-release test-long test-faults e2e bench-datapath bench-autoscale bench-mirror docs engine-table lint format generate check-generated lock clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -107,6 +107,10 @@ test-nodes: setup engine control-plane node-parts ## Pools on a real node: KUBER
 test-release: setup ## The chart on a real node, from install to uninstall: 2 minutes, 15 the first time (root only)
 	@tests/harness/cluster build --node
 	$(BIN)/pytest tests/release
+
+e2e: setup engine control-plane node-parts ## A release on a real node from install to uninstall, with a model: KUBERAY_OPERATOR as above (root)
+	@: "$${KUBERAY_OPERATOR:?is not set: it names the program of KubeRay}"
+	$(BIN)/pytest tests/cluster
 
 test-long: setup engine control-plane ## What `make test` leaves out, and property tests with 10,000 cases each: for the night
 	$(BIN)/pytest -m long tests/e2e

@@ -12,6 +12,7 @@ from typing import Any
 
 import yaml
 
+from rayllm_operator.api.conditions import Reason
 from rayllm_operator.api.configuration import OperatorConfiguration
 from rayllm_operator.api.gpu_node_pool import GPUNodePoolSpec
 from rayllm_operator.api.validation import parse_model
@@ -127,7 +128,9 @@ async def _apply(
     model = await site.find(LLM_MODEL) or {}
     accepted = condition(model, "Accepted")
     if accepted["status"] == "False":
-        problems = _without_the_key(accepted["message"], mutation)
+        # What no pool holds is nobody's mistake, and tells what is missing instead.
+        is_wrong = accepted["reason"] != Reason.NO_MATCHING_POOL
+        problems = _without_the_key(accepted["message"], mutation) if is_wrong else []
         if left := list(differences(serving["spec"], (await _ray_service(site))["spec"])):
             problems.append(f"refused, and yet changed: {'; '.join(left[:3])}")
         return False, problems

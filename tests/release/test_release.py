@@ -5,48 +5,19 @@ these tests are no part of tests/nodes.
 """
 
 import os
-import subprocess
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from tests.data.field_changes import BASE, POOLS
-from tests.harness.chart_files import CHART
-from tests.harness.helm import helm
-from tests.harness.local_stack import CHECKOUT, Kubectl, control_plane, first_free_port_of, wait_until
+from tests.harness.local_stack import control_plane, first_free_port_of, wait_until
 from tests.harness.rayllm_api import RayllmApi, model, pool
+from tests.harness.release import SYSTEM, Release, load_image
 
 pytestmark = [pytest.mark.nodes, pytest.mark.timeout(1200)]
 
-SYSTEM, NAME = "rayllm-system", "rayllm-rayllm-operator"
 SECONDS = 240.0
-
-
-class Release:
-    """The chart, installed on a node."""
-
-    def __init__(self, kubectl: Kubectl, image: str) -> None:
-        self.kubectl = kubectl
-        registry, _, rest = image.partition("/")
-        repository, _, tag = rest.partition(":")
-        image_values = (f"image.repository={repository}", f"image.tag={tag}")
-        self._options = [f"--set=registry={registry}", *(f"--set={value}" for value in image_values)]
-
-    def helm(self, verb: str, *options: str) -> None:
-        """Install or upgrade, and wait until the operator's pods are ready."""
-        place = ("--namespace", SYSTEM, "--wait", "--timeout=4m")
-        helm(verb, "rayllm", str(CHART), *place, *self._options, *options, kubectl=self.kubectl)
-
-    def pods(self) -> list[dict[str, Any]]:
-        """Return the operator's pods that are not on their way out."""
-        found = self.kubectl.json("--namespace", SYSTEM, "get", "pods")["items"]
-        return [pod for pod in found if "deletionTimestamp" not in pod["metadata"]]
-
-    def leader(self) -> str:
-        """Return the name of the pod that holds the Lease; empty while none does."""
-        lease = self.kubectl.json("--namespace", SYSTEM, "get", "lease", NAME)
-        return str(lease["spec"].get("holderIdentity") or "").partition("_")[0]
 
 
 @pytest.fixture(scope="module")
@@ -54,12 +25,7 @@ def release() -> Iterator[Release]:
     """Bring up a node of its own, load the operator's image, and install the chart."""
     name = f"release-{os.getpid()}"
     with control_plane(name, first_free_port_of(3), "--node") as kubectl:
-        script = CHECKOUT / "tests" / "harness" / "node_image"
-        environment = os.environ | {"CLUSTER_NAME": name}
-        done = subprocess.run(
-            [script, "--operator"], env=environment, stdout=subprocess.PIPE, text=True, check=True
-        )
-        release = Release(kubectl, done.stdout.strip().splitlines()[-1])
+        release = Release(kubectl, load_image(name, "--operator"))
         release.helm("install", "--create-namespace")
         yield release
 
@@ -119,22 +85,6 @@ def test_an_upgrade_replaces_the_pods_and_judges_anew(release: Release, api: Ray
 
 
 def test_nothing_is_left_but_the_crds_and_what_users_made(release: Release, api: RayllmApi) -> None:
-    helm("uninstall", "rayllm", "--namespace", SYSTEM, "--wait", kubectl=release.kubectl)
-    kinds = (
-        "deployment,pod,service,configmap,serviceaccount,role,rolebinding,networkpolicy,poddisruptionbudget"
-    )
-    cluster_wide = "clusterrole,clusterrolebinding,validatingadmissionpolicy,validatingadmissionpolicybinding"
-
-    def is_gone() -> bool | None:
-        found = release.kubectl.json("get", f"{kinds},{cluster_wide}", "--all-namespaces")["items"]
-        metadata = [each["metadata"] for each in found if each["metadata"].get("namespace") != "chat"]
-        ours = [each["name"] for each in metadata if each["name"].startswith(NAME) or is_policy(each["name"])]
-        return not ours or None
-
-    wait_until("the end of everything that the release brought", is_gone, seconds=SECONDS)
+    release.uninstall()
+    wait_until("the end of what the release brought", lambda: not release.left() or None, seconds=SECONDS)
     assert len(api.kubectl.json("--namespace", "chat", "get", "llm")["items"]) == 3
-
-
-def is_policy(name: str) -> bool:
-    """Return whether a name is that of an admission policy of ours."""
-    return name.endswith(".rayllm.dev")

@@ -1,0 +1,165 @@
+"""What a user of a cluster does, from `helm install` to `helm uninstall`, on a real node and with the real KubeRay.
+
+One story: each step begins where the one before it ended. KUBERAY_OPERATOR names the program of KubeRay.
+"""
+
+import contextlib
+import json
+import os
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from rayllm_operator.cli.local_ray import free_ports
+from tests.harness import tiny_model
+from tests.harness.kuberay_crds import KUBERAY_KINDS, find_kuberay_crds
+from tests.harness.local_stack import (
+    CHECKOUT,
+    Kubectl,
+    control_plane,
+    engine_python,
+    first_free_port_of,
+    make_model,
+    program,
+    wait_for_kinds,
+    wait_until,
+)
+from tests.harness.release import SYSTEM, Release, load_image
+
+pytestmark = [pytest.mark.nodes, pytest.mark.timeout(1800)]
+
+EXAMPLES = CHECKOUT / "examples"
+NAME, MODEL_ID = "tiny-llama", "rayllm/tiny-llama"
+SPEC: dict[str, Any] = yaml.safe_load((EXAMPLES / "models" / "tiny-llama.yaml").read_text())["spec"]
+SMALL_HEAD = (
+    "configuration.head.cpu=200m",
+    "configuration.head.memory=4Gi",
+    "configuration.autoscaler.cpu=100m",
+)
+SECONDS = 300.0
+
+
+@dataclass(frozen=True)
+class Node:
+    """A cluster of one node, the chart on it, and a way to its Services."""
+
+    kubectl: Kubectl
+    release: Release
+    port: int
+
+    def wait(self, condition: str, seconds: float = 600) -> None:
+        """Wait for the model as users do; a failure shows what they would look at next."""
+        try:
+            self.kubectl("wait", "llm", NAME, f"--for={condition}", f"--timeout={seconds:.0f}s")
+        except Exception as error:
+            error.add_note(self.kubectl("describe", "llm", NAME))
+            raise
+
+    def model(self) -> Any:
+        """Read the model."""
+        return self.kubectl.json("get", "llm", NAME)
+
+    def answer(self) -> str:
+        """Ask the model through its Service."""
+        url = f"http://127.0.0.1:{self.port}/api/v1/namespaces/default/services/{NAME}:http/proxy/v1"
+        messages = [{"role": "user", "content": "What is the capital of France?"}]
+        body = json.dumps({"model": MODEL_ID, "messages": messages}).encode()
+        request = urllib.request.Request(
+            f"{url}/chat/completions", body, {"Content-Type": "application/json"}
+        )
+        with urllib.request.urlopen(request, timeout=60) as response:
+            return str(json.loads(response.read())["choices"][0]["message"]["content"])
+
+    def pods(self) -> set[str]:
+        """Return the UIDs of the model's pods."""
+        found = self.kubectl.json("get", "pods", f"--selector=rayllm.dev/model={NAME}")["items"]
+        return {pod["metadata"]["uid"] for pod in found}
+
+    def patch(self, spec: dict[str, Any]) -> None:
+        """Edit the model, and wait until the edit serves."""
+        self.kubectl("patch", "llm", NAME, "--type=merge", f"--patch={json.dumps({'spec': spec})}")
+        generation = self.model()["metadata"]["generation"]
+        self.wait(f"jsonpath={{.status.conditions[?(@.type=='Ready')].observedGeneration}}={generation}")
+
+
+@pytest.fixture(scope="module")
+def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
+    """Bring up a node with KubeRay and with both images, and install the chart."""
+    cluster, logs, (port,) = f"e2e-{os.getpid()}", tmp_path_factory.mktemp("e2e"), free_ports(1)
+    make_model(Path(SPEC["engine_config"]["hf_model_id"]), engine_python())
+    with control_plane(cluster, first_free_port_of(3), "--node") as kubectl, contextlib.ExitStack() as stack:
+        crds = find_kuberay_crds()
+        assert crds is not None, "KubeRay's CRDs are not at hand: set KUBERAY_CRDS"
+        kubectl.apply(crds, "--server-side")
+        wait_for_kinds(kubectl, *KUBERAY_KINDS)
+        command = [
+            os.environ["KUBERAY_OPERATOR"],
+            "-leader-election-namespace",
+            "default",
+            "-use-kubernetes-proxy",
+        ]
+        stack.enter_context(program("kuberay", command, logs, KUBECONFIG=str(kubectl.kubeconfig)))
+        stack.enter_context(program("kubectl-proxy", kubectl.start_proxy(port), logs))
+        release = Release(kubectl, load_image(cluster, "--operator"), load_image(cluster))
+        release.helm("install", "--create-namespace", *(f"--set={value}" for value in SMALL_HEAD))
+        yield Node(kubectl, release, port)
+
+
+def test_from_install_to_uninstall(node: Node) -> None:
+    a_model_serves(node)
+    an_edit_is_carried_out(node)
+    an_upgrade_of_the_chart_restarts_no_model(node)
+    another_operator_takes_over(node)
+    the_model_goes(node)
+    the_chart_goes(node)
+
+
+def a_model_serves(node: Node) -> None:
+    for path in ("volumes/models.yaml", "pools/cpu.yaml", "models/tiny-llama.yaml"):
+        node.kubectl.apply(EXAMPLES / path)
+    node.wait("condition=Ready", 900)
+    assert node.answer() == tiny_model.SENTENCE.partition(" and no opinions")[0]
+
+
+def an_edit_is_carried_out(node: Node) -> None:
+    node.patch({"engine_config": {"generation": {"stopping_sequences": ["smallest"]}}})
+    assert node.answer() == tiny_model.SENTENCE.partition("smallest")[0]
+
+
+def an_upgrade_of_the_chart_restarts_no_model(node: Node) -> None:
+    pods, generation = node.pods(), node.kubectl.json("get", "rayservice", NAME)["metadata"]["generation"]
+    values = (*SMALL_HEAD, "configuration.maxConcurrentRolls=2")
+    node.release.helm("upgrade", *(f"--set={value}" for value in values))
+    node.wait("condition=Ready")
+    assert node.pods() == pods
+    assert node.kubectl.json("get", "rayservice", NAME)["metadata"]["generation"] == generation
+
+
+def another_operator_takes_over(node: Node) -> None:
+    leader = wait_until("a leader", lambda: node.release.leader() or None, seconds=SECONDS)
+    node.kubectl("--namespace", SYSTEM, "delete", "pod", leader, "--grace-period=0", "--force")
+    pods = node.pods()
+    node.patch({"deployment_config": {"max_concurrent_queries": 8}})
+    assert node.release.leader() not in ("", leader)
+    assert node.pods() == pods, "queue limits change in place"
+
+
+def the_model_goes(node: Node) -> None:
+    node.kubectl("delete", "llm", NAME, "--timeout=120s")
+    kinds = "rayservice,raycluster,pod,service,poddisruptionbudget"
+
+    def is_gone() -> bool | None:
+        found = node.kubectl.json("get", kinds)["items"]
+        return [each["metadata"]["name"] for each in found] == ["kubernetes"] or None
+
+    wait_until("the end of the model's objects", is_gone, seconds=SECONDS)
+
+
+def the_chart_goes(node: Node) -> None:
+    node.release.uninstall()
+    wait_until("the end of what the chart brought", lambda: not node.release.left() or None, seconds=SECONDS)
