@@ -39,6 +39,7 @@ _ACTOR = "deployment_config.ray_actor_options"
 _FORMAT = "engine_config.generation.prompt_format"
 _UPGRADE = "cluster_config.upgrade"
 _HEAD = "cluster_config.head"
+_REDIS = f"{_HEAD}.faultTolerance"
 _S3, _GCS = "engine_config.s3_mirror_config", "engine_config.gcs_mirror_config"
 
 CHANGES: dict[str, Any] = {
@@ -134,7 +135,12 @@ CHANGES: dict[str, Any] = {
     f"{_HEAD}.resources.memory": "5Gi",
     f"{_HEAD}.nodeSelector": {"a": "b"},
     f"{_HEAD}.tolerations": [{"key": "a", "operator": "Exists"}],
-    f"{_HEAD}.faultTolerance": {"redisAddress": "redis:6379"},
+    f"{_REDIS}.redisAddress": "redis:6379",
+    f"{_REDIS}.redisUsername.secretName": "other",
+    f"{_REDIS}.redisUsername.key": "other",
+    f"{_REDIS}.redisPassword.secretName": "other",
+    f"{_REDIS}.redisPassword.key": "other",
+    f"{_REDIS}.externalStorageNamespace": "other",
     "cluster_config.podLabels": {"a": "b"},
     "cluster_config.podAnnotations": {"a": "b"},
     "cluster_config.priorityClassName": "high",
@@ -146,6 +152,13 @@ _TEMPLATES = {
     f"{_FORMAT}.assistant": "{instruction}",
     f"{_FORMAT}.trailing_assistant": "",
     f"{_FORMAT}.user": "{instruction}",
+}
+_FAULT_TOLERANT = {
+    f"{_REDIS}.redisAddress": "redis:1",
+    f"{_REDIS}.redisUsername.secretName": "a",
+    f"{_REDIS}.redisUsername.key": "b",
+    f"{_REDIS}.redisPassword.secretName": "a",
+    f"{_REDIS}.redisPassword.key": "c",
 }
 _TOKEN = {"cluster_config.huggingFaceToken.secretName": "a", "cluster_config.huggingFaceToken.key": "b"}
 _VOLUME = {"cluster_config.modelVolume.claimName": "a", "cluster_config.modelVolume.mountPath": "/models"}
@@ -166,6 +179,7 @@ BEFORE: dict[str, dict[str, Any]] = {
     **dict.fromkeys((path for path in CHANGES if path.startswith(f"{_FORMAT}.")), _TEMPLATES),
     **dict.fromkeys((path for path in CHANGES if "huggingFaceToken" in path), _TOKEN),
     **dict.fromkeys((path for path in CHANGES if "modelVolume" in path), _VOLUME),
+    **dict.fromkeys((path for path in CHANGES if path.startswith(f"{_REDIS}.")), _FAULT_TOLERANT),
     **dict.fromkeys((path for path in CHANGES if "cluster_config.engine." in path), _WISHED),
     **dict.fromkeys((path for path in CHANGES if path.startswith(f"{_S3}.")), _CREDENTIALS),
     **{key: {"engine_config.type": "EmbeddingEngine"} for key in _EMBEDDING},

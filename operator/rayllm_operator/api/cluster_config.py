@@ -215,6 +215,31 @@ class HeadResources(KubernetesSection):
     """Memory. Default: the operator's configuration."""
 
 
+class RedisCredential(KubernetesSection):
+    """A user name or a password of Redis."""
+
+    secret_name: ObjectName
+    """The Secret that holds it."""
+    key: Annotated[str, Field(min_length=1)]
+    """Its key there."""
+
+
+class FaultTolerance(KubernetesSection):
+    """A Redis that keeps what the head knows: KubeRay's gcsFaultToleranceOptions.
+
+    KubeRay 1.7 has another backend, rocksdb, behind a feature gate; it is not offered.
+    """
+
+    redis_address: Annotated[str, Field(min_length=1, max_length=253)]
+    """Host and port of Redis: ``redis:6379``."""
+    redis_username: RedisCredential | None = None
+    """User name. Default: none."""
+    redis_password: RedisCredential | None = None
+    """Password. Default: none."""
+    external_storage_namespace: ObjectName | None = None
+    """Prefix of its keys there. Default: KubeRay's, the RayCluster's UID."""
+
+
 class Head(KubernetesSection):
     """The Ray head pod: it schedules, and answers while no replica runs; it holds no GPU."""
 
@@ -224,8 +249,8 @@ class Head(KubernetesSection):
     """Labels of the nodes that it may run on. Default: the operator's configuration."""
     tolerations: list[Toleration] | None = None
     """Taints that it tolerates. Default: the operator's configuration."""
-    fault_tolerance: FreeForm | None = None
-    """KubeRay's gcsFaultToleranceOptions. Default: none."""
+    fault_tolerance: FaultTolerance | None = None
+    """A Redis that keeps what the head knows. Default: none, and replicas go with the head."""
 
 
 class ClusterConfig(KubernetesSection):

@@ -8,6 +8,7 @@ a running cluster, because KubeRay builds a new cluster for almost any other dif
 import json
 
 from rayllm_operator.api import meta
+from rayllm_operator.api.cluster_config import FaultTolerance, RedisCredential
 from rayllm_operator.plan import Intent, ModelPlan
 from rayllm_operator.plan.draining import drain_seconds
 from rayllm_operator.plan.model_plan import WorkerGroup
@@ -62,8 +63,25 @@ def _ray_cluster(plan: ModelPlan, config: Manifest) -> Manifest:
     }
     head = plan.cluster.head
     if head and head.fault_tolerance:
-        cluster["gcsFaultToleranceOptions"] = head.fault_tolerance.model_dump()
+        cluster["gcsFaultToleranceOptions"] = _fault_tolerance(head.fault_tolerance)
     return cluster
+
+
+def _fault_tolerance(wanted: FaultTolerance) -> Manifest:
+    """Return KubeRay's options; a credential is a key of a Secret there too."""
+    options = {
+        "redisAddress": wanted.redis_address,
+        "redisUsername": _credential(wanted.redis_username),
+        "redisPassword": _credential(wanted.redis_password),
+        "externalStorageNamespace": wanted.external_storage_namespace,
+    }
+    return {key: value for key, value in options.items() if value is not None}
+
+
+def _credential(wanted: RedisCredential | None) -> Manifest | None:
+    if wanted is None:
+        return None
+    return {"valueFrom": {"secretKeyRef": {"name": wanted.secret_name, "key": wanted.key}}}
 
 
 def _head_code(plan: ModelPlan, config: Manifest) -> str:

@@ -62,7 +62,7 @@ def without_nulls(document: Any) -> Any:
     """Leave out the keys that are null, but in what is handed on as it is."""
     if not isinstance(document, dict):
         return document
-    free = {"generate_kwargs", "runtime_env", "faultTolerance", "engine_kwargs"}
+    free = {"generate_kwargs", "runtime_env", "engine_kwargs"}
     return {
         key: value if key in free else without_nulls(value)
         for key, value in document.items()
