@@ -111,7 +111,7 @@ async def mutate(site: Site, mutation: Mutation) -> tuple[bool, list[str]]:
     try:
         taken, problems = await _apply(site, spec, serving, mutation)
         await site.apply_model(site.model_spec())
-        await _until_as(site, before)
+        await until_as(site, before)
     except AssertionError as error:
         return True, [str(error)]
     return taken, problems
@@ -168,7 +168,8 @@ async def _as_rendered(site: Site, running: Running | None) -> list[str]:
     return [f"not as rendered: {'; '.join(left[:5])}"] if left else []
 
 
-async def _until_as(site: Site, before: Any) -> None:
+async def until_as(site: Site, before: Any) -> None:
+    """Wait until a site is as it was."""
     deadline = asyncio.get_running_loop().time() + SECONDS
     while left := list(differences(before, await site.state())):
         assert asyncio.get_running_loop().time() < deadline, f"taken back, and yet: {'; '.join(left[:4])}"

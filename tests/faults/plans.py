@@ -16,6 +16,7 @@ from tests.faults.scenarios import Scenario
 from tests.faults.site import Site
 from tests.faults.stale_reads import Stale
 from tests.faults.trial import Reference, deletion, trial
+from tests.faults.walks import walk
 from tests.faults.watch_faults import Doubled, Dropped, Expired, Silent, Swapped
 from tests.harness.kuberay_standin.kube import Object
 
@@ -24,6 +25,9 @@ MOST_READS = 1
 
 MOST_EVENTS = 8
 """So many events of a kind are tampered with, one in each trial."""
+
+WALKS = 300
+"""So many walks of edits."""
 
 READS_REFUSED = ("403", "429", "500")
 """Answers to reads; writes get every one."""
@@ -99,6 +103,19 @@ def mutation_plans() -> Iterator[Plan]:
     """Yield a trial for each edit of a field of the model."""
     for mutation in mutations():
         yield Plan("restart", f"edit: {mutation.kind}", str(mutation), _mutated(mutation))
+
+
+def walk_plans() -> Iterator[Plan]:
+    """Yield trials that make several edits in a row."""
+    for seed in range(WALKS):
+        yield Plan("restart", "a walk of 6 edits and back", f"seed {seed}", _walked(seed))
+
+
+def _walked(seed: int) -> Attempt:
+    async def attempt(site: Site, _: References) -> tuple[bool, list[str]]:
+        return await walk(site, seed)
+
+    return attempt
 
 
 def _mutated(mutation: Mutation) -> Attempt:

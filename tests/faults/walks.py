@@ -1,0 +1,39 @@
+"""Walks: many edits in a row, too fast for each to be carried out, and then the spec from before."""
+
+import asyncio
+import random
+from contextlib import suppress
+
+from tests.faults.faults import Fault
+from tests.faults.mutations import Mutation, mutations, until_as
+from tests.faults.site import Site
+
+EDITS = 6
+"""Edits of a walk; each is of the spec that the ones before it have made."""
+
+LONGEST_PAUSE = 0.6
+"""Seconds between two edits, at most."""
+
+
+async def walk(site: Site, seed: int) -> tuple[bool, list[str]]:
+    """Walk, and come back; return whether an edit was taken on the way, and what is left of it."""
+    site.proxy.arm(Fault())
+    before, chance = await site.state(), random.Random(seed)  # noqa: S311 - the same walk each time
+    spec, taken = site.model_spec(), 0
+    for mutation in chance.sample(ALL, EDITS):
+        wanted = mutation.applied_to(spec)
+        with suppress(AssertionError):  # of an API server that refuses it
+            await site.apply_model(wanted)
+            spec, taken = wanted, taken + 1
+        await asyncio.sleep(chance.uniform(0, LONGEST_PAUSE))
+    try:
+        await site.apply_model(site.model_spec())
+        await until_as(site, before)
+        await site.until_quiet()
+    except AssertionError as error:
+        return bool(taken), [str(error)]
+    return bool(taken), []
+
+
+ALL: list[Mutation] = list(mutations())
+"""The edits that walks are made of."""
