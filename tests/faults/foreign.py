@@ -17,6 +17,8 @@ POOL = "POOL"
 """Stands for the name of a site's pool in paths."""
 POOL_TEXT = "another"
 """What a text that names a pool is changed to."""
+_LEFT_ALONE = {("services", "rayllm.dev/model-generation")}
+"""What is written along with other changes, and is no reason to write by itself."""
 _OWN = ("app.kubernetes.io/", "rayllm.dev/")
 
 
@@ -64,7 +66,8 @@ def _edits(rendered: dict[str, Object]) -> Iterator[Edit]:
             yield Edit(plural, path, _other(value))
         for section in ("labels", "annotations"):
             for name in manifest["metadata"].get(section) or {}:
-                yield Edit(plural, ("metadata", section, name), None)
+                if (plural, name) not in _LEFT_ALONE:
+                    yield Edit(plural, ("metadata", section, name), None)
 
 
 def _leaves(value: Any, path: tuple[str | int, ...]) -> Iterator[tuple[tuple[str | int, ...], Any]]:

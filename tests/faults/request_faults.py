@@ -48,8 +48,8 @@ class Refused(AtCall):
 
     @property
     def word(self) -> str:
-        """A word of the answer."""
-        return f"{self.code}-{id(self):x}"
+        """A word of the answer to a write; a conflict is no news, and a read that fails once is repeated."""
+        return f"{self.code}-{id(self):x}" if self.at.writes and self.code != "409" else ""
 
     async def strike(self, forward: Forward, kill: Kill) -> Reply:  # noqa: ARG002 - nothing is carried out
         """Refuse."""
@@ -127,8 +127,8 @@ class Revoked(Fault):
 
     @property
     def word(self) -> str:
-        """A word of the answer."""
-        return f"revoked-{id(self):x}"
+        """A word of the answer; what is asked of Ray through Services is asked again, and told if it lasts."""
+        return f"revoked-{id(self):x}" if self.verb != "ask" else ""
 
     async def around(self, call: Call, forward: Forward, kill: Kill) -> Reply:  # noqa: ARG002 - nobody is killed
         """Refuse until the time is over."""

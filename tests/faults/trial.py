@@ -76,6 +76,7 @@ async def begin(site: Site, scenario: Scenario) -> None:
     site.proxy.arm(Fault())
     await scenario.undo(site)
     await site.until(scenario.begins, f"{scenario.name} can begin")
+    await site.until_one_cluster()
     await site.until_quiet()
 
 
