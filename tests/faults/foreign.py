@@ -134,7 +134,9 @@ async def _child(site: Site, edit: Edit) -> Object:
     metadata = found["metadata"]
     own = {
         section: {
-            name: value for name, value in (metadata.get(section) or {}).items() if name.startswith(_OWN)
+            name: value
+            for name, value in (metadata.get(section) or {}).items()
+            if name.startswith(_OWN) and (edit.kind, name) not in _LEFT_ALONE
         }
         for section in ("labels", "annotations")
     }
