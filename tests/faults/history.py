@@ -11,6 +11,9 @@ from tests.harness.kuberay_standin.kube import POD, RAY_CLUSTER, RAY_SERVICE, SE
 
 KINDS = (LLM_MODEL, RAY_SERVICE, RAY_CLUSTER, SERVICE, BUDGET, POD)
 
+KEPT = 12
+"""Versions of an object that are kept: a RayService has 40 kB, and a trial writes it ten times."""
+
 Version = Object | None
 """An object at some moment; None when there was none."""
 
@@ -41,6 +44,12 @@ class History:
         """Return the names of all objects of a kind that ever were."""
         return [name for kind, name in self._versions.get(namespace, {}) if kind == plural]
 
+    def forget_what_is_gone(self, namespace: str) -> None:
+        """Forget the objects of a namespace that do not exist any more."""
+        versions = self._versions.get(namespace, {})
+        for key in [key for key, known in versions.items() if known[-1] is None]:
+            del versions[key]
+
     def forget(self, namespace: str) -> None:
         """Forget a namespace."""
         self._versions.pop(namespace, None)
@@ -60,3 +69,4 @@ class History:
         # What is new was not there before.
         known = versions.setdefault((kind.plural, metadata["name"]), [None])
         known.append(None if event == "DELETED" else obj)
+        del known[:-KEPT]

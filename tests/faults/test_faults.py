@@ -17,8 +17,8 @@ from tests.faults.world import new_world
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]
 
-TRIALS = 70
-EDITS = 40
+TRIALS = 50
+EDITS = 30
 SITES = 8
 
 FOUND = {

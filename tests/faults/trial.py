@@ -78,6 +78,7 @@ async def begin(site: Site, scenario: Scenario) -> None:
     await site.until(scenario.begins, f"{scenario.name} can begin")
     await site.until_one_cluster()
     await site.until_quiet()
+    site.world.history.forget_what_is_gone(site.namespace)
 
 
 async def reference(site: Site, scenario: Scenario) -> Reference:
