@@ -91,7 +91,6 @@ test-unit: setup ## Unit tests
 
 test-integration: setup control-plane ## Tests against a real kube-apiserver and etcd
 	$(PYTEST) tests/integration
-	$(BIN)/pytest tests/faults
 
 test-e2e: setup engine control-plane $(if $(KUBERAY_OPERATOR),node-parts) ## Tests with real Ray and vLLM on CPU
 	$(BIN)/pytest -m "alone and not long" tests/e2e
