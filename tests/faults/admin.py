@@ -1,5 +1,6 @@
 """The API server as its administrator has it: what users, KubeRay and the tests themselves do goes this way."""
 
+import asyncio
 import json
 import ssl
 from collections.abc import AsyncIterator
@@ -13,6 +14,8 @@ import yaml
 
 from tests.harness.kuberay_standin import kube
 from tests.harness.kuberay_standin.kube import Api, Kind, Object
+
+_WATCH_AGAIN_SECONDS = 0.2
 
 USER = "kubectl-user"
 """Field manager of what users apply."""
@@ -64,6 +67,16 @@ class Admin:
             response.raise_for_status()
             async for line in lines(response.content):
                 yield json.loads(line)
+
+    async def follow(self, kind: Kind) -> AsyncIterator[Object]:
+        """Yield the events of a kind for ever; what is there is told again when a watch has ended."""
+        while True:
+            try:
+                async for event in self.watch(kind):
+                    if event["type"] != "ERROR":
+                        yield event
+            except (aiohttp.ClientError, ConnectionError, TimeoutError):
+                await asyncio.sleep(_WATCH_AGAIN_SECONDS)
 
 
 async def lines(stream: aiohttp.StreamReader) -> AsyncIterator[bytes]:

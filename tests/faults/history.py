@@ -4,8 +4,6 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-import aiohttp
-
 from tests.faults.admin import BUDGET, LLM_MODEL, Admin
 from tests.harness.kuberay_standin.kube import POD, RAY_CLUSTER, RAY_SERVICE, SERVICE, Kind, Object
 
@@ -55,13 +53,8 @@ class History:
         self._versions.pop(namespace, None)
 
     async def _follow(self, admin: Admin, kind: Kind) -> None:
-        while True:
-            try:
-                async for event in admin.watch(kind):
-                    if event["type"] != "ERROR":
-                        self._see(kind, event["type"], event["object"])
-            except (aiohttp.ClientError, ConnectionError, TimeoutError):
-                await asyncio.sleep(0.2)
+        async for event in admin.follow(kind):
+            self._see(kind, event["type"], event["object"])
 
     def _see(self, kind: Kind, event: str, obj: Object) -> None:
         metadata = obj["metadata"]

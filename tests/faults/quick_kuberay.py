@@ -150,14 +150,8 @@ class QuickKubeRay:
         task.add_done_callback(self._tasks.discard)
 
     async def _watch(self, kind: Kind) -> None:
-        while True:
-            try:
-                async for event in self._admin.watch(kind):
-                    if event["type"] != "ERROR":
-                        self._see(kind, event["type"], event["object"])
-            except (aiohttp.ClientError, ConnectionError, TimeoutError) as error:
-                _log.info("watch of %s: %s", kind.plural, error)
-                await asyncio.sleep(0.2)
+        async for event in self._admin.follow(kind):
+            self._see(kind, event["type"], event["object"])
 
     def _see(self, kind: Kind, event: str, obj: Object) -> None:
         metadata = obj["metadata"]
