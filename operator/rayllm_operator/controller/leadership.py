@@ -138,10 +138,13 @@ class Leadership:
         """Take or renew the Lease; return whether this operator holds it now."""
         began = self._clock()
         try:
-            lease, self._written = self._written or await self._read_or_create(), None
-            if not self._may_take(lease):
+            lease, self._written = self._written or await self._read(), None
+            if lease is None:
+                self._written = await self._create()
+            elif self._may_take(lease):
+                self._written = await self._write(lease, self._spec(lease))
+            else:
                 return False
-            self._written = await self._write(lease, self._spec(lease))
         except ApiError as error:
             if not isinstance(error, ConflictError):
                 log.warning("the Lease could not be asked for", error=str(error))
@@ -150,14 +153,16 @@ class Leadership:
         self._renewed_at = began
         return True
 
-    async def _read_or_create(self) -> Object:
-        settings = self._settings
+    async def _read(self) -> Object | None:
         try:
-            return await self._api.get(LEASE, settings.name, settings.namespace)
+            return await self._api.get(LEASE, self._settings.name, self._settings.namespace)
         except NotFoundError:
-            metadata = {"name": settings.name, "namespace": settings.namespace}
-            manifest = {"apiVersion": LEASE.api_version, "kind": LEASE.name, "metadata": metadata}
-            return await self._api.create(LEASE, {**manifest, "spec": {}})
+            return None
+
+    async def _create(self) -> Object:
+        metadata = {"name": self._settings.name, "namespace": self._settings.namespace}
+        manifest = {"apiVersion": LEASE.api_version, "kind": LEASE.name, "metadata": metadata}
+        return await self._api.create(LEASE, {**manifest, "spec": self._spec({})})
 
     def _may_take(self, lease: Object) -> bool:
         self._note(lease)

@@ -7,7 +7,7 @@ from typing import Any, cast
 import pytest
 
 from rayllm_operator.controller.leadership import Leadership, LeadershipLostError, LeaseSettings
-from rayllm_operator.kube.errors import ConflictError, NotFoundError, UnreachableError
+from rayllm_operator.kube.errors import AlreadyExistsError, ConflictError, NotFoundError, UnreachableError
 
 DURATION = 3
 """Seconds; the holder tries every 0.4 s and gives up after 2 s."""
@@ -28,7 +28,9 @@ class OneLease:
         return copy.deepcopy(self.lease)
 
     async def create(self, _: Any, manifest: dict[str, Any]) -> dict[str, Any]:
-        """Create the Lease."""
+        """Create the Lease, if nobody else has."""
+        if self.lease is not None:
+            raise AlreadyExistsError("create", "somebody else created it")
         self.lease = {**manifest, "metadata": {**manifest["metadata"], "resourceVersion": "1"}}
         return await self.get()
 
@@ -46,6 +48,10 @@ class OneLease:
         assert self.lease is not None
         version = int(self.lease["metadata"]["resourceVersion"]) + 1
         self.lease = {"metadata": {"resourceVersion": str(version)}, "spec": spec}
+
+    def versions(self) -> int:
+        """Return how often it was written."""
+        return int((self.lease or {}).get("metadata", {}).get("resourceVersion", 0))
 
     def holder(self) -> Any:
         """Return who holds it."""
@@ -79,6 +85,13 @@ async def lost_after(api: OneLease, break_it: Any) -> float:
         await leading
     assert raised.group_contains(LeadershipLostError)
     return asyncio.get_running_loop().time() - since
+
+
+async def test_who_creates_the_lease_holds_it() -> None:
+    api = OneLease()
+    async with leadership(api, "a").held():
+        assert api.versions() == 1, "an operator that stands by has not written it"
+        assert api.holder() == "a"
 
 
 async def test_who_sees_another_holder_stops_at_once() -> None:
