@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from rayllm_operator.api.configuration import OperatorConfiguration
 from rayllm_operator.controller.cache import Cache
 from rayllm_operator.controller.host import watch
+from rayllm_operator.controller.indexes import INDEXES
 from rayllm_operator.controller.keys import Key
 from rayllm_operator.controller.leadership import Leadership, LeaseSettings
 from rayllm_operator.controller.logs import log
@@ -58,7 +59,7 @@ async def _run(
     configuration: OperatorConfiguration,
     stop: asyncio.Event,
 ) -> None:
-    cache = Cache()
+    cache = Cache(INDEXES)
     queue: KeyedQueue[Key] = KeyedQueue()
     namespaces = options.namespaces or tuple(configuration.namespaces)
     reconciler = Reconciler(api, cache, queue, configuration, sees_everything=not namespaces)

@@ -4,7 +4,8 @@ It may lag behind the API server, but never behind what this process wrote: ever
 stored, and an event that is older than what is stored is dropped.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Collection, Hashable, Iterable
+from dataclasses import dataclass
 
 from rayllm_operator.controller.keys import Key, key_of
 from rayllm_operator.kube.kinds import NODE, POD, Kind
@@ -52,21 +53,50 @@ def trimmed(kind: Kind, obj: Object) -> Object:
     return {**obj, "metadata": metadata, **sections}
 
 
-class Cache:
-    """A store of objects by key; the newest version wins, whatever order versions arrive in."""
+@dataclass(frozen=True)
+class Index:
+    """What objects of a kind can be found by besides their names."""
 
-    def __init__(self) -> None:
-        self._objects: dict[Kind, dict[Key, Object]] = {}
+    kind: Kind
+    values: Callable[[Object], Collection[Hashable]]
+    """Returns all that an object is to be found by."""
+
+
+class Cache:
+    """A store of objects by key; the newest version wins, whatever order versions arrive in.
+
+    Parameters
+    ----------
+    indexes
+        What else objects are found by: no look at one model may take longer the more models there are.
+    """
+
+    def __init__(self, indexes: Iterable[Index] = ()) -> None:
+        self._objects: dict[Kind, dict[str, dict[Key, Object]]] = {}
+        """By kind and namespace."""
+        self._indexes: dict[Kind, list[Index]] = {}
+        self._found: dict[Index, dict[Hashable, set[Key]]] = {}
+        for index in indexes:
+            self._indexes.setdefault(index.kind, []).append(index)
+            self._found[index] = {}
         self._listed: set[Kind] = set()
 
     def get(self, key: Key) -> Object | None:
         """Return the object, or None where none is known."""
-        return self._objects.get(key.kind, {}).get(key)
+        return self._objects.get(key.kind, {}).get(key.namespace, {}).get(key)
 
     def all(self, kind: Kind, namespace: str | None = None) -> list[Object]:
         """Return the objects of a kind, in one namespace or in all, ordered by key."""
-        known = self._objects.get(kind, {})
-        return [known[key] for key in sorted(known) if namespace in (None, key.namespace)]
+        spaces = self._objects.get(kind, {})
+        if namespace is not None:
+            known = spaces.get(namespace, {})
+            return [known[key] for key in sorted(known)]
+        return [obj for space in sorted(spaces) for obj in self.all(kind, space)]
+
+    def find(self, index: Index, value: Hashable) -> list[Object]:
+        """Return the objects with a value in an index, ordered by key."""
+        keys = sorted(self._found[index].get(value, ()))
+        return [obj for key in keys if (obj := self.get(key)) is not None]
 
     def put(self, kind: Kind, obj: Object) -> bool:
         """Store an object; return False where this version or a newer one was known."""
@@ -74,7 +104,11 @@ class Cache:
         known = self.get(key)
         if known is not None and version_of(known) >= version_of(obj):
             return False
-        self._objects.setdefault(kind, {})[key] = trimmed(kind, obj)
+        self._unindex(key)
+        kept = self._objects.setdefault(kind, {}).setdefault(key.namespace, {})[key] = trimmed(kind, obj)
+        for index in self._indexes.get(kind, ()):
+            for value in index.values(kept):
+                self._found[index].setdefault(value, set()).add(key)
         return True
 
     def remove(self, kind: Kind, obj: Object) -> bool:
@@ -88,7 +122,22 @@ class Cache:
 
     def forget(self, key: Key) -> None:
         """Forget whatever is known under a key."""
-        self._objects.get(key.kind, {}).pop(key, None)
+        self._unindex(key)
+        spaces = self._objects.get(key.kind, {})
+        spaces.get(key.namespace, {}).pop(key, None)
+        if not spaces.get(key.namespace, True):
+            del spaces[key.namespace]
+
+    def _unindex(self, key: Key) -> None:
+        known = self.get(key)
+        if known is None:
+            return
+        for index in self._indexes.get(key.kind, ()):
+            found = self._found[index]
+            for value in index.values(known):
+                found[value].discard(key)
+                if not found[value]:
+                    del found[value]
 
     def was_listed(self, kind: Kind) -> bool:
         """Return whether a full list of a kind was ever read: what is not known then does not exist."""
@@ -97,11 +146,13 @@ class Cache:
     def drop(self, kind: Kind) -> None:
         """Forget a whole kind that may not be listed any more."""
         self._listed.discard(kind)
-        self._objects.pop(kind, None)
+        for obj in self.all(kind):
+            self.forget(key_of(kind, obj))
 
     def snapshot(self, kind: Kind) -> Snapshot:
         """Return what is known of a kind, to be given to :meth:`reconcile` with a list read after it."""
-        return {key: version_of(obj) for key, obj in self._objects.get(kind, {}).items()}
+        spaces = self._objects.get(kind, {})
+        return {key: version_of(obj) for space in spaces.values() for key, obj in space.items()}
 
     def reconcile(self, kind: Kind, before: Snapshot, listed: Iterable[Object]) -> set[Key]:
         """Take a full list as the truth; return the keys whose objects came, went or changed.

@@ -12,7 +12,7 @@ from rayllm_operator.api.configuration import OperatorConfiguration
 from rayllm_operator.controller.acceptance import Acceptance, judge
 from rayllm_operator.controller.children import child_actions, is_old_view
 from rayllm_operator.controller.decision import Decision
-from rayllm_operator.controller.events import notes
+from rayllm_operator.controller.events import deeds, notes
 from rayllm_operator.controller.observed import Observed, is_being_deleted
 from rayllm_operator.controller.pool_choices import waiting_cause
 from rayllm_operator.controller.readiness import because, readiness
@@ -57,6 +57,7 @@ def decide(observed: Observed, configuration: OperatorConfiguration, now: dateti
     return Decision(
         actions=tuple(situation.actions),
         status=None if status == observed.status else status,
+        deeds=deeds(situation),
         notes=notes(situation, status),
         requeue_after_seconds=_soonest(
             verdict.requeue_after_seconds,

@@ -82,6 +82,8 @@ class Decision:
     """Writes to children, in order."""
     status: Mapping[str, Any] | None = None
     """The status to write; None where it says so already."""
+    deeds: tuple[Note, ...] = ()
+    """Events to record once the actions are carried out."""
     notes: tuple[Note, ...] = ()
     """Events to record once all else is done."""
     requeue_after_seconds: float | None = None
@@ -96,3 +98,8 @@ class Decision:
     """Whether the replicas' gauges would tell more about a start."""
     wants_proof: bool = False
     """Whether everything stands ready for the operator's own request."""
+
+    @property
+    def only_creates(self) -> bool:
+        """Whether there is something to do, and all of it is to create what does not exist."""
+        return bool(self.actions) and all(isinstance(action, (Create, Ensure)) for action in self.actions)

@@ -36,13 +36,17 @@ _SILENT = frozenset({Reason.CREATING, Reason.PROVING, Reason.NOT_ACCEPTED})
 """Short steps, and what another event has said already."""
 
 
+def deeds(situation: Situation) -> tuple[Note, ...]:
+    """Return the events that a pass's writes of children give rise to; none where one of them failed."""
+    return () if situation.observed.write_error else tuple(_children(situation.actions))
+
+
 def notes(situation: Situation, status: Mapping[str, Any]) -> tuple[Note, ...]:
-    """Return the events that a pass gives rise to."""
+    """Return the events that a new status gives rise to."""
     observed = situation.observed
     now = {condition["type"]: condition for condition in status["conditions"]}
     return (
         *_acceptance(observed, now[ConditionType.ACCEPTED], situation.acceptance.warnings),
-        *_children(situation.actions, failed=bool(observed.write_error)),
         *_readiness(observed, now[ConditionType.READY]),
         *_work(observed, now[ConditionType.READY], _work_of(now)),
     )
@@ -104,9 +108,7 @@ def _is_refusal(work: Mapping[str, Any]) -> bool:
     }
 
 
-def _children(actions: Sequence[Action], *, failed: bool) -> Iterator[Note]:
-    if failed:
-        return
+def _children(actions: Sequence[Action]) -> Iterator[Note]:
     for action in actions:
         match action:
             case Create(kind=kind, manifest=manifest) if kind == RAY_SERVICE:

@@ -1,15 +1,22 @@
 """Gathering: one model and its surroundings, from the cache or fresh from the API server."""
 
 from dataclasses import replace
-from typing import Any
 
 from rayllm_operator.controller.cache import Cache, version_of
 from rayllm_operator.controller.holders import Holder, holders_of
+from rayllm_operator.controller.indexes import (
+    HOLDERS_OF_POOL,
+    MODELS_BY_ID,
+    PODS_OF_MODEL,
+    RECREATED,
+    ROLLING,
+    model_id_of,
+)
 from rayllm_operator.controller.keys import Key, key_of
 from rayllm_operator.controller.observed import Observed
 from rayllm_operator.controller.serving import target_cluster
 from rayllm_operator.controller.turns import rolling_models
-from rayllm_operator.controller.worker_pods import is_worker, model_of, pods_by_pool
+from rayllm_operator.controller.worker_pods import is_worker, pods_by_pool
 from rayllm_operator.kube.errors import ForbiddenError, KindMissingError, NotFoundError
 from rayllm_operator.kube.kinds import (
     CLAIM,
@@ -18,7 +25,6 @@ from rayllm_operator.kube.kinds import (
     GPU_NODE_POOL,
     LLM_MODEL,
     NAMESPACE,
-    POD,
     RAY_CLUSTER,
     RAY_SERVICE,
     SERVICE,
@@ -34,7 +40,7 @@ def gather_cached(cache: Cache, key: Key) -> Observed | None:
     model = cache.get(key)
     if model is None:
         return None
-    pods = tuple(pod for pod in cache.all(POD, key.namespace) if model_of(pod) == key.name)
+    pods = tuple(cache.find(PODS_OF_MODEL, (key.namespace, key.name)))
     return Observed(
         model=model,
         pools=tuple(cache.all(GPU_NODE_POOL)),
@@ -131,8 +137,8 @@ async def read(api: ApiPort, cache: Cache, key: Key) -> Object | None:
 def with_rolling(cache: Cache, observed: Observed) -> Observed:
     """Return the same, with the other models that restart now; looked up only for who needs a turn."""
     own = key_of(LLM_MODEL, observed.model)
-    others = (other for other in cache.all(RAY_SERVICE) if key_of(LLM_MODEL, other) != own)
-    models = (model for model in cache.all(LLM_MODEL) if key_of(LLM_MODEL, model) != own)
+    others = (other for other in cache.find(ROLLING, True) if key_of(LLM_MODEL, other) != own)
+    models = (model for model in cache.find(RECREATED, True) if key_of(LLM_MODEL, model) != own)
     return replace(observed, rolling=rolling_models(others, models))
 
 
@@ -151,22 +157,16 @@ def _holders(cache: Cache, key: Key, pods: tuple[Object, ...]) -> dict[str, tupl
     waited_for = {pool for pool, count in pods_by_pool(workers).items() if count.pending}
     if not waited_for:
         return {}
-    others = (model for model in cache.all(LLM_MODEL) if key_of(LLM_MODEL, model) != key)
-    return holders_of(others, waited_for)
+    found = {
+        key_of(LLM_MODEL, model): model for pool in waited_for for model in cache.find(HOLDERS_OF_POOL, pool)
+    }
+    return holders_of((model for other, model in sorted(found.items()) if other != key), waited_for)
 
 
 def namesakes(cache: Cache, model: Object) -> tuple[str, ...]:
     """Return the other models of the namespace that have the same model id, by name."""
     own, model_id = key_of(LLM_MODEL, model), model_id_of(model)
-    return tuple(
-        other["metadata"]["name"]
-        for other in cache.all(LLM_MODEL, own.namespace)
-        if model_id and model_id_of(other) == model_id and key_of(LLM_MODEL, other) != own
-    )
-
-
-def model_id_of(model: Object) -> str:
-    """Return ``engine_config.model_id`` of a model that may be invalid; empty where there is none."""
-    section: Any = model.get("spec", {}).get("engine_config")
-    model_id = section.get("model_id") if isinstance(section, dict) else None
-    return model_id if isinstance(model_id, str) else ""
+    if not model_id:
+        return ()
+    found = cache.find(MODELS_BY_ID, (own.namespace, model_id))
+    return tuple(other["metadata"]["name"] for other in found if key_of(LLM_MODEL, other) != own)

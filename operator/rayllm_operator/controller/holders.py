@@ -26,6 +26,12 @@ def share_of(entry: Mapping[str, Any]) -> Fraction | None:
     return Fraction(entry["share"]) if entry.get("share") else None
 
 
+def holds(model: Manifest) -> set[str]:
+    """Return the pools that a model has pods on, by its status."""
+    entries = (model.get("status") or {}).get("pools") or []
+    return {entry["name"] for entry in entries if entry.get("workers")}
+
+
 def holders_of(models: Iterable[Object], pools: Collection[str]) -> dict[str, tuple[Holder, ...]]:
     """Return who holds each of the pools, the largest part first; by the statuses of the models."""
     found: dict[str, list[Holder]] = {pool: [] for pool in pools}

@@ -1,7 +1,9 @@
 """The plan of a model as it is now: with the pools that have given way, and those that are tried again."""
 
+import json
 from dataclasses import replace
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 from rayllm_operator.api.configuration import OperatorConfiguration
@@ -15,6 +17,9 @@ from rayllm_operator.controller.serving import target_cluster
 from rayllm_operator.controller.worker_pods import pods_by_pool
 from rayllm_operator.kube.port import Object
 from rayllm_operator.plan import ModelPlan, PlanRequest, PlanResult, Pool, plan_model
+
+_POOLS_KEPT = 256
+"""Pools that are kept as they were parsed: every look at every model needs all of them."""
 
 
 def plan_now(
@@ -82,10 +87,15 @@ def _candidates(observed: Observed, result: PlanResult) -> list[Candidate]:
 
 def usable_pools(pools: tuple[Object, ...]) -> tuple[Pool, ...]:
     """Return the pools whose specs are valid; the others say so in their own status."""
-    usable = []
-    for pool in pools:
-        spec, _ = parse_pool(pool["spec"])
-        if spec is not None:
-            metadata = pool["metadata"]
-            usable.append(Pool(metadata["name"], spec, age=metadata.get("creationTimestamp", "")))
-    return tuple(usable)
+    return tuple(usable for pool in pools if (usable := _usable(json.dumps(pool["spec"]), *_identity(pool))))
+
+
+@lru_cache(maxsize=_POOLS_KEPT)
+def _usable(spec_text: str, name: str, age: str) -> Pool | None:
+    spec, _ = parse_pool(json.loads(spec_text))
+    return None if spec is None else Pool(name, spec, age=age)
+
+
+def _identity(pool: Object) -> tuple[str, str]:
+    metadata = pool["metadata"]
+    return metadata["name"], metadata.get("creationTimestamp", "")

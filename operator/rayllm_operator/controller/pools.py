@@ -24,7 +24,7 @@ def pool_status(
     pool
         The GPUNodePool.
     models
-        All models.
+        The models that use it.
     nodes
         All nodes of the cluster; None where they may not be listed.
     now

@@ -21,6 +21,7 @@ from rayllm_operator.controller.gather import (
     gather_ray_cluster,
     with_rolling,
 )
+from rayllm_operator.controller.indexes import MODELS_ON_POOL
 from rayllm_operator.controller.keys import Key
 from rayllm_operator.controller.metrics import (
     QUEUE_DEPTH,
@@ -36,10 +37,14 @@ from rayllm_operator.controller.proof import ask_serve, prove
 from rayllm_operator.controller.queue import KeyedQueue
 from rayllm_operator.controller.recorder import Recorder
 from rayllm_operator.controller.replica_startups import READ_AGAIN_SECONDS, Pauses, gather_startups
+from rayllm_operator.controller.settled import Settled
 from rayllm_operator.controller.turns import takes_turn
-from rayllm_operator.kube.errors import ApiError
+from rayllm_operator.kube.errors import AlreadyExistsError, ApiError
 from rayllm_operator.kube.kinds import GPU_NODE_POOL, LLM_MODEL, NODE
 from rayllm_operator.kube.port import ApiPort, Object
+
+POOL_SECONDS = 1.0
+"""How long a pool's status may lag behind those of its models: thousands of them may come in this time."""
 
 
 def needs_turn(observed: Observed, decision: Decision) -> bool:
@@ -79,6 +84,7 @@ class Reconciler:
         self._costs = CostGauge()
         self._durations = StartupGauge()
         self._startups = Pauses(READ_AGAIN_SECONDS)
+        self._settled = Settled(clock)
 
     async def reconcile(self, key: Key) -> float | None:
         """Look at one object; return the seconds after which to look again, or None."""
@@ -94,12 +100,35 @@ class Reconciler:
         return again
 
     async def _model(self, key: Key) -> float | None:
+        await gather_namespace(self._api, self._cache, key.namespace)
+        known = gather_cached(self._cache, key)
+        if known is not None and self._settled.holds(key, known):
+            return None
         found = await self._observe(key)
+        if found is not None and found[1].only_creates:
+            found = await self._created(key, *found)
         if found is not None and needs_turn(*found):
             async with self._turns:
                 # Workers decide side by side: who took a turn meanwhile is in the cache now.
                 return await self._carry_out(key, await self._observe(key))
         return await self._carry_out(key, found)
+
+    async def _created(
+        self, key: Key, observed: Observed, decision: Decision
+    ) -> tuple[Observed, Decision] | None:
+        """Create what the cache says is missing, and return what is to be done and said after that.
+
+        A POST takes nothing away from anybody, so nothing is read before. What exists already is read then.
+        """
+        try:
+            await self._actor.carry_out(decision.actions)
+        except AlreadyExistsError:
+            return await self._observe(key, fresh=True)
+        except ApiError as error:
+            await self._say_failure(observed, error)
+            raise
+        await self._recorder.record(observed.model, decision.deeds, self._clock())
+        return await self._observe(key)
 
     async def _carry_out(self, key: Key, found: tuple[Observed, Decision] | None) -> float | None:
         if found is None:
@@ -108,15 +137,17 @@ class Reconciler:
             self._durations.remove(key.namespace, key.name)
             self._recorder.forget(key)
             self._startups.forget(key)
+            self._settled.forget(key)
             return None
         observed, decision = found
         try:
             await self._actor.carry_out(decision.actions)
         except ApiError as error:
-            observed = replace(observed, write_error=f"{error}.")
-            await self._say(observed, self._decide(observed))
+            await self._say_failure(observed, error)
             raise
+        await self._recorder.record(observed.model, decision.deeds, self._clock())
         await self._say(observed, decision)
+        self._settled.note(key, observed, decision)
         if decision.actions:
             # The status says what was; the children are different now.
             return 0.0
@@ -124,14 +155,17 @@ class Reconciler:
             return await self._prove(key, observed)
         return decision.requeue_after_seconds
 
-    async def _observe(self, key: Key) -> tuple[Observed, Decision] | None:
+    async def _say_failure(self, observed: Observed, error: ApiError) -> None:
+        observed = replace(observed, write_error=f"{error}.")
+        await self._say(observed, self._decide(observed))
+
+    async def _observe(self, key: Key, *, fresh: bool = False) -> tuple[Observed, Decision] | None:
         """Gather as much as the decision needs, and no more: an unchanged model costs no request at all."""
-        await gather_namespace(self._api, self._cache, key.namespace)
         observed = gather_cached(self._cache, key)
         if observed is None:
             return None
         observed, decision = self._in_turn(observed)
-        if decision.actions:
+        if fresh or (decision.actions and not decision.only_creates):
             observed = await gather_fresh(self._api, self._cache, key)
             if observed is None:
                 return None
@@ -195,13 +229,14 @@ class Reconciler:
         if runs(before) != runs(after):
             changed |= asked_of_pools(after)
         for name in {asked[0] for asked in changed}:
-            self._queue.add(Key(GPU_NODE_POOL, "", name))
+            self._queue.add_within(Key(GPU_NODE_POOL, "", name), POOL_SECONDS)
 
     async def _pool(self, key: Key) -> None:
         pool = self._cache.get(key)
         if pool is None or not self._sees_everything:
             return
         nodes = self._cache.all(NODE) if self._cache.was_listed(NODE) else None
-        status = pool_status(pool, self._cache.all(LLM_MODEL), nodes, self._clock())
+        models = self._cache.find(MODELS_ON_POOL, key.name)
+        status = pool_status(pool, models, nodes, self._clock())
         if status != pool.get("status"):
             await self._actor.write_status(GPU_NODE_POOL, pool, status)

@@ -18,7 +18,7 @@ from rayllm_operator.kube.port import Manifest, Object
 from rayllm_operator.plan import ModelPlan
 from rayllm_operator.render.effects import effect_of, worker_groups_of
 
-LOOK_AGAIN_SECONDS = 60.0
+LOOK_AGAIN_SECONDS = 120.0
 """The end of another model's restart wakes those that wait; what else frees a turn, such as a deletion of its
 pool, is found by looking."""
 

@@ -5,14 +5,18 @@ from typing import Any
 
 from rayllm_operator.controller.cache import Cache
 from rayllm_operator.controller.causes.pods import pod_cause, waits_for_its_containers
-from rayllm_operator.controller.gather import model_id_of
+from rayllm_operator.controller.indexes import MODELS_BY_ID, WAITING_FOR_TURN, model_id_of
 from rayllm_operator.controller.keys import Key, key_of
 from rayllm_operator.controller.pools import chosen_pools
-from rayllm_operator.controller.queue import KeyedQueue
-from rayllm_operator.controller.turns import is_rolling, waits_for_turn
+from rayllm_operator.controller.queue import KeyedQueue, Lane
+from rayllm_operator.controller.turns import is_rolling
 from rayllm_operator.controller.worker_pods import model_of, scheduling_of
 from rayllm_operator.kube.kinds import CLAIM, GPU_NODE_POOL, LLM_MODEL, POD, RAY_SERVICE, Kind
 from rayllm_operator.kube.port import Object
+from rayllm_operator.render.effects import worker_groups_of
+
+MOST_WOKEN = 16
+"""So many models that wait for a turn on a pool are woken when one is free; the others look by themselves."""
 
 
 class Waker:
@@ -32,7 +36,7 @@ class Waker:
             news, after = self._cache.put(kind, obj), obj
         if news:
             for affected in affected_keys(self._cache, key, before, after):
-                self._queue.add(affected, urgent=affected == key and _is_wish(before, after))
+                self._queue.add(affected, _lane(before, after) if affected == key else Lane.LOOK)
 
 
 def affected_keys(cache: Cache, key: Key, before: Object | None, after: Object | None) -> Iterator[Key]:
@@ -57,17 +61,24 @@ def affected_keys(cache: Cache, key: Key, before: Object | None, after: Object |
         # Children have the name of their model.
         yield Key(LLM_MODEL, key.namespace, key.name)
         if key.kind == RAY_SERVICE and _ended_rolling(before, after):
-            yield from (key_of(LLM_MODEL, model) for model in cache.all(LLM_MODEL) if waits_for_turn(model))
+            yield from _next_in_turn(cache, before or {})
 
 
 def _namesakes(cache: Cache, key: Key, before: Object | None, after: Object | None) -> Iterator[Key]:
     ids = {model_id_of(model) if model else "" for model in (before, after)}
     if len(ids) < 2:  # noqa: PLR2004 - the id is the same before and after
         return
-    for model in cache.all(LLM_MODEL, key.namespace):
-        other = key_of(LLM_MODEL, model)
-        if other != key and model_id_of(model) in ids - {""}:
-            yield other
+    for model_id in sorted(ids - {""}):
+        for model in cache.find(MODELS_BY_ID, (key.namespace, model_id)):
+            if (other := key_of(LLM_MODEL, model)) != key:
+                yield other
+
+
+def _next_in_turn(cache: Cache, ended: Object) -> Iterator[Key]:
+    """Yield some of the models that wait for one whose restart is over: one of them goes on, if it can."""
+    for group in worker_groups_of(ended):
+        for model in cache.find(WAITING_FOR_TURN, group["groupName"])[:MOST_WOKEN]:
+            yield key_of(LLM_MODEL, model)
 
 
 def _told_by(pod: Object | None) -> tuple[Any, ...] | None:
@@ -79,6 +90,12 @@ def _told_by(pod: Object | None) -> tuple[Any, ...] | None:
 
 def _ended_rolling(before: Object | None, after: Object | None) -> bool:
     return before is not None and is_rolling(before) and not (after is not None and is_rolling(after))
+
+
+def _lane(before: Object | None, after: Object | None) -> Lane:
+    if before is None or after is None:
+        return Lane.NEW
+    return Lane.EDITED if _is_wish(before, after) else Lane.LOOK
 
 
 def _is_wish(before: Object | None, after: Object | None) -> bool:

@@ -6,6 +6,7 @@ a running cluster, because KubeRay builds a new cluster for almost any other dif
 """
 
 import json
+from functools import lru_cache
 
 from rayllm_operator.api import meta
 from rayllm_operator.api.cluster_config import FaultTolerance, RedisCredential
@@ -19,6 +20,8 @@ from rayllm_operator.render.manifests import RENDER_REVISION, Manifest, metadata
 from rayllm_operator.render.pods import CONTAINER_SECURITY, head_template, worker_template
 from rayllm_operator.render.serve_config import serve_config
 from rayllm_operator.render.yaml_text import to_yaml
+
+_TEXTS_KEPT = 256
 
 
 def render_ray_service(plan: ModelPlan) -> Manifest | None:
@@ -37,12 +40,18 @@ def render_ray_service(plan: ModelPlan) -> Manifest | None:
         "kind": "RayService",
         "metadata": metadata(plan, annotations=annotations),
         "spec": {
-            "serveConfigV2": to_yaml(config),
+            "serveConfigV2": _text(json.dumps(config)),
             "upgradeStrategy": {"type": "NewCluster"},
             "rayClusterDeletionDelaySeconds": drain_seconds(plan.cluster),
             "rayClusterConfig": cluster,
         },
     }
+
+
+@lru_cache(maxsize=_TEXTS_KEPT)
+def _text(config: str) -> str:
+    """Return a configuration, given as JSON, as YAML; one look at a model renders it more than once."""
+    return to_yaml(json.loads(config))
 
 
 def _ray_cluster(plan: ModelPlan, config: Manifest) -> Manifest:

@@ -378,7 +378,7 @@ def test_a_foreign_edit_is_put_back_and_reported() -> None:
     live["spec"]["rayClusterConfig"]["rayVersion"] = "1.0.0"
     live["metadata"]["resourceVersion"] = "77"
     decision = world.having(ray_service=live).reconcile()
-    (note,) = [note for note in decision.notes if note.reason == "ForeignEdit"]
+    (note,) = [note for note in decision.deeds if note.reason == "ForeignEdit"]
     assert (
         note.message == "Put back what somebody changed in RayService tiny: spec.rayClusterConfig.rayVersion."
     )

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rayllm_operator.controller.queue import LONGEST_BACKOFF_SECONDS, KeyedQueue
+from rayllm_operator.controller.queue import LONGEST_BACKOFF_SECONDS, KeyedQueue, Lane
 from tests.unit.controller.clock import ManualClock
 
 
@@ -40,12 +40,26 @@ async def test_keys_come_in_the_order_of_their_first_wish() -> None:
     assert await drained(queue) == ["b", "a"]
 
 
-async def test_the_fast_lane_comes_first() -> None:
+async def test_edits_come_before_what_is_new_and_that_before_looks() -> None:
     queue, _ = a_queue()
-    queue.add("a")
-    queue.add("b")
-    queue.add("b", urgent=True)
-    assert await drained(queue) == ["b", "a"]
+    for key in "abcd":
+        queue.add(key)
+    queue.add("c", Lane.NEW)
+    queue.add("d", Lane.NEW)
+    queue.add("d", Lane.EDITED)
+    queue.add("d")
+    assert await drained(queue) == ["d", "c", "a", "b"]
+
+
+async def test_however_often_a_key_is_wanted_soon_it_comes_once_in_that_time() -> None:
+    queue, clock = a_queue()
+    for _ in range(4):
+        queue.add_within("a", 10)
+        clock.advance(3)
+    assert await drained(queue) == ["a"]
+    queue.add_within("a", 10)
+    clock.advance(9)
+    assert len(queue) == 0
 
 
 async def test_a_key_in_work_is_not_given_to_a_second_worker() -> None:
@@ -90,7 +104,7 @@ async def test_failures_back_off_longer_and_longer_but_not_for_ever() -> None:
     queue, _ = a_queue()
     delays: list[float] = []
     for _ in range(12):
-        queue.add("a", urgent=not delays)
+        queue.add("a", Lane.LOOK if delays else Lane.EDITED)
         delays.append(queue.retry("a"))
     assert delays[:4] == [0.5, 1, 2, 4]
     assert delays[-1] == LONGEST_BACKOFF_SECONDS
@@ -104,7 +118,7 @@ async def test_events_do_not_cut_a_back_off_short_but_a_changed_spec_does() -> N
     queue.done("a")
     queue.add("a")
     assert len(queue) == 0
-    queue.add("a", urgent=True)
+    queue.add("a", Lane.EDITED)
     assert await drained(queue) == ["a"]
     clock.advance(1000)
     assert len(queue) == 0
@@ -126,7 +140,7 @@ async def test_a_spec_that_changes_while_its_attempt_fails_is_tried_at_once() ->
     queue, _ = a_queue()
     queue.add("a")
     await queue.take()
-    queue.add("a", urgent=True)
+    queue.add("a", Lane.EDITED)
     queue.retry("a")
     queue.done("a")
     assert await drained(queue) == ["a"]
@@ -136,7 +150,10 @@ async def test_a_spec_that_changes_while_its_attempt_fails_is_tried_at_once() ->
 @given(
     steps=st.lists(
         st.tuples(
-            st.sampled_from("abc"), st.sampled_from(["add", "urgent", "later"]), st.booleans(), st.booleans()
+            st.sampled_from("abc"),
+            st.sampled_from(["add", "new", "edited", "later", "within"]),
+            st.booleans(),
+            st.booleans(),
         ),
         max_size=30,
     )
@@ -157,7 +174,9 @@ async def _history(workers: int, steps: list[tuple[str, str, bool, bool]]) -> No
         wished[key] = now
         {
             "add": lambda key=key: queue.add(key),
-            "urgent": lambda key=key: queue.add(key, urgent=True),
+            "new": lambda key=key: queue.add(key, Lane.NEW),
+            "edited": lambda key=key: queue.add(key, Lane.EDITED),
+            "within": lambda key=key: queue.add_within(key, 1),
             "later": lambda key=key: queue.add_after(key, 1),
         }[how]()
         if len(queue) and len(working) < workers:

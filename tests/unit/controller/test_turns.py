@@ -7,6 +7,7 @@ import pytest
 
 from rayllm_operator.controller.cache import Cache
 from rayllm_operator.controller.decision import Apply, Decision
+from rayllm_operator.controller.indexes import INDEXES
 from rayllm_operator.controller.keys import Key
 from rayllm_operator.controller.queue import KeyedQueue
 from rayllm_operator.controller.turns import rolling_models, takes_turn
@@ -64,7 +65,7 @@ def test_it_waits_while_another_model_of_the_pool_restarts_and_names_it() -> Non
     assert work["message"] == (
         "A changed pool or engine image restarts the model, which waits for its turn: models/other."
     )
-    assert decision.requeue_after_seconds == 60
+    assert decision.requeue_after_seconds == 120
 
 
 def test_models_of_other_pools_are_not_waited_for() -> None:
@@ -146,7 +147,7 @@ async def test_the_end_of_a_restart_wakes_the_models_that_wait() -> None:
     waiting.reconcile()
     model = deepcopy(waiting.observed.model)
     model["metadata"]["name"] = "waiting"
-    cache, queue = Cache(), KeyedQueue[Key]()
+    cache, queue = Cache(INDEXES), KeyedQueue[Key]()
     cache.put(LLM_MODEL, model)
     cache.put(RAY_SERVICE, during)
     after = {**after, "metadata": {**after["metadata"], "resourceVersion": "99"}}

@@ -4,6 +4,7 @@ from copy import deepcopy
 from typing import Any
 
 from rayllm_operator.controller.cache import Cache
+from rayllm_operator.controller.indexes import INDEXES
 from rayllm_operator.controller.keys import Key
 from rayllm_operator.controller.queue import KeyedQueue
 from rayllm_operator.controller.wake import Waker
@@ -14,7 +15,7 @@ from tests.unit.controller.world import a_model, a_pool, a_worker_pod, annotated
 def a_waker() -> tuple[Waker, KeyedQueue[Key]]:
     """Return a waker over an empty cache."""
     queue: KeyedQueue[Key] = KeyedQueue()
-    return Waker(Cache(), queue), queue
+    return Waker(Cache(INDEXES), queue), queue
 
 
 async def woken(queue: KeyedQueue[Key]) -> list[str]:

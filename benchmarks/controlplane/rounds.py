@@ -1,0 +1,208 @@
+"""What is done to one subject, and what is measured."""
+
+import asyncio
+import statistics
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from benchmarks.controlplane.api_server import ApiServer, Request, api_server
+from benchmarks.controlplane.objects import LLM_MODEL, POOL, model, pool
+from benchmarks.controlplane.subjects import FLOOR, Process, running
+from benchmarks.controlplane.users import PROBE, create_models, edit_probe, report_statuses
+from tests.harness.kuberay_standin import kube
+from tests.harness.local_stack import StackError
+
+QUIET_SECONDS = 10.0
+"""How long a subject may ask for nothing before it counts as quiet."""
+IDLE_SECONDS = 120.0
+"""How long an idle subject is watched."""
+STATUSES_A_MINUTE = 1000
+_LOOK_SECONDS = 0.1
+_FIRST_SECONDS = 120.0
+_SECONDS = 3600.0
+
+Say = Callable[[str], None]
+
+
+@dataclass
+class Burst:
+    """Many models at once."""
+
+    models: int
+    seconds: float = 0.0
+    """From the first creation to the last status."""
+    cpu: float = 0.0
+    """The subject's seconds of CPU."""
+    api_server_cpu: float = 0.0
+    """The API server's and etcd's."""
+    statuses: int = 0
+    """Writes of models' statuses."""
+    own_writes: int = 0
+    """Writes of models, statuses included."""
+    writes: int = 0
+    """All writes."""
+    edits: list[float] = field(default_factory=list)
+    """Seconds from an edit to the write of its RayService."""
+
+
+@dataclass
+class Calm:
+    """The same models, and nothing to do."""
+
+    memory_before: float
+    """MiB with one model."""
+    memory: float
+    """MiB with all models."""
+    idle_requests: Counter[str]
+    """In two minutes, by verb and kind; watches that were opened anew are not counted."""
+    idle_cpu: float
+    """Seconds of CPU in these two minutes."""
+    spec_writes: int
+    """While KubeRay changed 1,000 statuses of RayServices in a minute: writes of anything but statuses."""
+    restart_writes: int = 0
+    restart_seconds: float = 0.0
+    """From the start to the last request."""
+    restart_cpu: float = 0.0
+    memory_after_restart: float = 0.0
+
+
+class Round:
+    """One subject on a fresh API server."""
+
+    def __init__(self, subject: str, server: ApiServer, folder: Path, say: Say) -> None:
+        self.subject = subject
+        self._server = server
+        self._folder = folder
+        self._say = say
+        self._memory_before = 0.0
+
+    async def burst(self, api: kube.Api, process: Process, models: int, *, edits: bool) -> Burst:
+        """Create models, and wait until each has a status; meanwhile one other model is edited."""
+        audit, over = self._server.audit, asyncio.Event()
+        self._memory_before = process.memory
+        audit.read()
+        first, cpu, server_cpu = len(audit.requests), process.cpu, self._server_cpu()
+        began = time.time()
+        async with asyncio.TaskGroup() as group:
+            group.create_task(create_models(api, models))
+            editing = group.create_task(edit_probe(api, audit, over)) if edits else None
+            await self._until_told(first, models)
+            over.set()
+        measured = audit.requests[first:]
+        last = max(request.ended for request in measured if _is_status(request))
+        return Burst(
+            models,
+            last - began,
+            process.cpu - cpu,
+            self._server_cpu() - server_cpu,
+            statuses=sum(_is_status(request) for request in measured),
+            own_writes=sum(
+                request.writes and request.resource.startswith("llmmodels") for request in measured
+            ),
+            writes=sum(request.writes for request in measured),
+            edits=editing.result() if editing else [],
+        )
+
+    async def calm(self, api: kube.Api, process: Process, models: int) -> Calm:
+        """Look at a subject that has nothing to do."""
+        audit = self._server.audit
+        await self.until_quiet()
+        first, cpu = len(audit.requests), process.cpu
+        await asyncio.sleep(IDLE_SECONDS)
+        audit.read()
+        idle = Counter(
+            f"{request.verb} {request.resource}"
+            for request in audit.requests[first:]
+            if request.verb != "watch"
+        )
+        idle_cpu, memory = process.cpu - cpu, process.memory
+        first = len(audit.requests)
+        await report_statuses(api, models, STATUSES_A_MINUTE)
+        await self.until_quiet()
+        spec_writes = sum(
+            request.writes and "/status" not in request.resource and request.resource != "events"
+            for request in audit.requests[first:]
+        )
+        return Calm(self._memory_before, memory, idle, idle_cpu, spec_writes)
+
+    async def restart(self, process: Process, began: float, first: int, calm: Calm) -> None:
+        """Measure a subject that was started anew beside all its models."""
+        last = await self.until_quiet()
+        requests = self._server.audit.requests[first:]
+        calm.restart_seconds, calm.restart_cpu = last - began, process.cpu
+        calm.restart_writes = sum(request.writes for request in requests)
+        calm.memory_after_restart = process.memory
+
+    async def until_quiet(self) -> float:
+        """Wait until the subject asks for nothing any more; return when it asked last."""
+        audit, last = self._server.audit, time.time()
+        began = last
+        while time.time() - last < QUIET_SECONDS:
+            await asyncio.sleep(_LOOK_SECONDS)
+            asked = [request.ended for request in audit.read() if request.verb != "watch"]
+            last = max([last, *asked])
+            if time.time() - began > _SECONDS:
+                raise StackError(f"{self.subject} does not come to rest")
+        return last
+
+    async def until_told(self, first: int, models: int) -> None:
+        """Wait until so many models have a status."""
+        await self._until_told(first, models)
+
+    async def _until_told(self, first: int, models: int) -> None:
+        audit, told = self._server.audit, set[str]()
+        began, seen = time.time(), first
+        while len(told) < models:
+            await asyncio.sleep(_LOOK_SECONDS)
+            audit.read()
+            told |= {each.name for each in audit.requests[seen:] if _is_status(each) and each.name != PROBE}
+            seen = len(audit.requests)
+            if time.time() - began > _SECONDS:
+                raise StackError(f"{self.subject}: {len(told)} of {models} models have a status")
+
+    def _server_cpu(self) -> float:
+        return sum(Process(self._server.process(name)).cpu for name in ("kube-apiserver", "etcd"))
+
+
+def _is_status(request: Request) -> bool:
+    return request.writes and request.resource == "llmmodels/status"
+
+
+async def measure(
+    subject: str, models: int, folder: Path, say: Say, *, edits: bool, calm: bool
+) -> tuple[Burst, Calm | None]:
+    """Measure one subject on an API server of its own; the folder, which exists, gets its files."""
+    with api_server(folder) as server:
+        async with kube.connect(str(server.kubectl.kubeconfig)) as api:
+            await api.create(POOL, pool())
+            turn = Round(subject, server, folder, say)
+            with running(subject, server.subject, folder) as process:
+                await api.create(LLM_MODEL, model(PROBE))
+                await _until_probe(server)
+                await turn.until_quiet()
+                burst = await turn.burst(api, process, models, edits=edits)
+                say(f"{subject}: {models} models in {burst.seconds:.1f} s, {_middle(burst.edits)}")
+                if not calm or subject == FLOOR:
+                    return burst, None
+                found = await turn.calm(api, process, models)
+            first, began = len(server.audit.requests), time.time()
+            with running(subject, server.subject, folder) as process:
+                await turn.restart(process, began, first, found)
+            say(f"{subject}: {found}")
+            return burst, found
+
+
+async def _until_probe(server: ApiServer) -> None:
+    began = time.time()
+    while not any(_is_status(request) and request.name == PROBE for request in server.audit.requests):
+        await asyncio.sleep(_LOOK_SECONDS)
+        server.audit.read()
+        if time.time() - began > _FIRST_SECONDS:
+            raise StackError("the subject gives the first model no status: see its log")
+
+
+def _middle(edits: list[float]) -> str:
+    return f"{len(edits)} edits, {statistics.median(edits):.2f} s" if edits else "no edits"
