@@ -86,7 +86,7 @@ class OperatorConfiguration(KubernetesSection):
     the pod, and the wait begins anew."""
     pool_retry_seconds: PositiveCount = 1800
     """Seconds after which a pool that gave way is tried again."""
-    workers: PositiveCount = 8
+    workers: PositiveCount = 16
     """Objects that are reconciled at once."""
     resync_seconds: PositiveCount = 300
     """Seconds between two full looks at everything."""

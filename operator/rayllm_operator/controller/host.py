@@ -22,6 +22,21 @@ _FINALIZER = "rayllm.dev/unused"
 """kopf insists on having a name for a finalizer; nothing here makes it write one."""
 
 
+class _NothingRemembered(kopf.DiffBaseStorage):
+    """Keeps kopf from copying each object it sees, for a difference that only change handlers would ask for."""
+
+    def build(self, *, body: kopf.Body, extra_fields: Any = None) -> kopf.BodyEssence:  # noqa: ARG002
+        """Return nothing of an object."""
+        return {}
+
+    def fetch(self, *, body: kopf.Body) -> kopf.BodyEssence | None:  # noqa: ARG002 - the signature is kopf's
+        """Return nothing from before."""
+        return None
+
+    def store(self, *, body: kopf.Body, patch: kopf.Patch, essence: kopf.BodyEssence) -> None:
+        """Keep nothing."""
+
+
 async def watch(on_event: OnEvent, namespaces: tuple[str, ...], stop: asyncio.Event) -> None:
     """Watch until ``stop`` is set or a signal arrives; everything seen is handed to ``on_event``.
 
@@ -55,6 +70,7 @@ def _settings() -> kopf.OperatorSettings:
     settings.networking.connect_timeout = 10
     settings.posting.enabled = False
     settings.persistence.finalizer = _FINALIZER
+    settings.persistence.diffbase_storage = _NothingRemembered()
     settings.process.ultimate_exiting_timeout = 30
     for kind, selector in WATCHED.items():
         if selector:

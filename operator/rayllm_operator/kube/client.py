@@ -8,10 +8,12 @@ Bodies are never logged: they hold what users wrote.
 import asyncio
 import json
 import os
+import urllib.request
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from enum import StrEnum
 from typing import Any
+from urllib.parse import urlsplit
 
 import aiohttp
 import yaml
@@ -78,9 +80,19 @@ async def connect(
             )
         except (config.ConfigException, yaml.YAMLError) as error:
             raise errors.UnreachableError("read the kubeconfig", str(error)) from error
+    # By itself the client looks for a .netrc in another thread before each request. Proxies are looked up here.
+    configuration.client_session_kwargs = {"trust_env": False}
+    configuration.proxy = configuration.proxy or _proxy_of(configuration.host)
     async with client.ApiClient(configuration) as api_client, aiohttp.ClientSession() as session:
         api_client.user_agent = FIELD_MANAGER
         yield KubernetesApi(api_client, session, service_access or default_service_access(), observer)
+
+
+def _proxy_of(url: str) -> str | None:
+    """Return the proxy that the environment names for a server (``HTTPS_PROXY``, ``NO_PROXY``), or None."""
+    parts = urlsplit(url)
+    is_direct = bool(urllib.request.proxy_bypass(parts.hostname or ""))
+    return None if is_direct else urllib.request.getproxies().get(parts.scheme)
 
 
 def namespace_of_context(kubeconfig: str | None, context: str | None) -> str:
