@@ -6,10 +6,11 @@ the object (:mod:`rayllm_operator.controller.records`).
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
 
+_LISTS = (list, tuple)
 _QUANTITY = re.compile(r"([0-9]+(?:\.[0-9]+)?)(m|k|M|G|T|P|Ki|Mi|Gi|Ti|Pi)?")
 _SCALE = {
     "m": Decimal("0.001"),
@@ -21,14 +22,14 @@ _SCALE = {
 
 def differences(intent: Any, live: Any, path: str = "") -> Iterator[str]:
     """Yield the paths at which a live object does not say what was rendered."""
-    if isinstance(intent, Mapping) and isinstance(live, Mapping):
+    if isinstance(intent, dict) and isinstance(live, dict):
         for key, value in intent.items():
             below = f"{path}.{key}" if path else str(key)
             if key in live:
                 yield from differences(value, live[key], below)
             elif not _is_empty(value):
                 yield below
-    elif _is_list(intent) and _is_list(live):
+    elif isinstance(intent, _LISTS) and isinstance(live, _LISTS):
         if len(intent) != len(live):
             yield path
             return
@@ -36,10 +37,6 @@ def differences(intent: Any, live: Any, path: str = "") -> Iterator[str]:
             yield from differences(wanted, found, f"{path}[{index}]")
     elif not _same(intent, live):
         yield path
-
-
-def _is_list(value: Any) -> bool:
-    return isinstance(value, Sequence) and not isinstance(value, str)
 
 
 def _is_empty(value: Any) -> bool:

@@ -23,7 +23,7 @@ _FINALIZER = "rayllm.dev/unused"
 
 
 class _NothingRemembered(kopf.DiffBaseStorage):
-    """Keeps kopf from copying each object it sees, for a difference that only change handlers would ask for."""
+    """Keeps kopf from copying each object it sees, for a difference that only change handlers ask for."""
 
     def build(self, *, body: kopf.Body, extra_fields: Any = None) -> kopf.BodyEssence:  # noqa: ARG002
         """Return nothing of an object."""

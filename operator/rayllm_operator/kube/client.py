@@ -80,7 +80,7 @@ async def connect(
             )
         except (config.ConfigException, yaml.YAMLError) as error:
             raise errors.UnreachableError("read the kubeconfig", str(error)) from error
-    # By itself the client looks for a .netrc in another thread before each request. Proxies are looked up here.
+    # By itself the client looks for a .netrc before each request, in a thread; proxies are looked up here.
     configuration.client_session_kwargs = {"trust_env": False}
     configuration.proxy = configuration.proxy or _proxy_of(configuration.host)
     async with client.ApiClient(configuration) as api_client, aiohttp.ClientSession() as session:

@@ -9,7 +9,6 @@ changes but the options of its deployments (``get_app_code_version`` in Ray 2.60
 import hashlib
 import json
 from collections.abc import Mapping
-from copy import deepcopy
 from functools import lru_cache
 from typing import Any
 
@@ -60,14 +59,12 @@ def cluster_digests(cluster: Manifest, retired: Mapping[str, str]) -> dict[str, 
 
     ``retired`` groups are carried over from the running cluster with its defaults, and keep their digests.
     """
-    rest = deepcopy({key: value for key, value in cluster.items() if key != "workerGroupSpecs"})
-    _mute(rest["headGroupSpec"])
-    digests = {ALL_BUT_GROUPS: _digest(rest)}
+    rest = {key: value for key, value in cluster.items() if key != "workerGroupSpecs"}
+    digests = {ALL_BUT_GROUPS: _digest({**rest, "headGroupSpec": _lasting(rest["headGroupSpec"])})}
     for group in worker_groups_of({"spec": {"rayClusterConfig": cluster}}):
         name = group["groupName"]
-        lasting = deepcopy({key: value for key, value in group.items() if key not in _BOUNDS})
-        _mute(lasting)
-        digests[name] = retired.get(name) or _digest(lasting)
+        lasting = {key: value for key, value in group.items() if key not in _BOUNDS}
+        digests[name] = retired.get(name) or _digest(_lasting(lasting))
     return digests
 
 
@@ -129,10 +126,14 @@ def _options(ray_service: Manifest) -> Any:
     )
 
 
-def _mute(group: dict[str, Any]) -> None:
-    pod = (group.get("template") or {}).get("spec") or {}
-    for key in _LATER:
-        pod.pop(key, None)
+def _lasting(group: Manifest) -> Manifest:
+    """Return a group without what KubeRay leaves to the pods of the next cluster."""
+    template = group.get("template") or {}
+    pod = template.get("spec")
+    if not pod:
+        return group
+    lasting = {key: value for key, value in pod.items() if key not in _LATER}
+    return {**group, "template": {**template, "spec": lasting}}
 
 
 def _digest(value: Any) -> str:

@@ -1,0 +1,121 @@
+"""What a pass asks of the API server: a new model's children are created without a look at what is there."""
+
+import copy
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, cast
+
+import pytest
+
+from rayllm_operator.api.configuration import OperatorConfiguration
+from rayllm_operator.controller.cache import Cache
+from rayllm_operator.controller.indexes import INDEXES
+from rayllm_operator.controller.keys import Key, key_of
+from rayllm_operator.controller.queue import KeyedQueue
+from rayllm_operator.controller.reconciler import Reconciler
+from rayllm_operator.kube.errors import AlreadyExistsError, NotFoundError
+from rayllm_operator.kube.kinds import GPU_NODE_POOL, LLM_MODEL, RAY_SERVICE, SERVICE, Kind
+from tests.unit.controller.world import a_model, a_pool
+
+MODEL = key_of(LLM_MODEL, a_model())
+
+
+class Server:
+    """An API server that remembers what it was asked."""
+
+    def __init__(self, *objects: tuple[Kind, Mapping[str, Any]]) -> None:
+        self.asked: list[str] = []
+        self.objects = {key_of(kind, obj): dict(obj) for kind, obj in objects}
+        self.version = 100
+
+    async def get(self, kind: Kind, name: str, namespace: str | None = None) -> dict[str, Any]:
+        """Read an object."""
+        self.asked.append(f"get {kind.name}")
+        found = self.objects.get(Key(kind, namespace or "", name))
+        if found is None:
+            raise NotFoundError("read", "none")
+        return copy.deepcopy(found)
+
+    async def create(self, kind: Kind, manifest: Mapping[str, Any]) -> dict[str, Any]:
+        """Create an object."""
+        self.asked.append(f"create {kind.name}")
+        key = key_of(kind, manifest)
+        if key in self.objects:
+            raise AlreadyExistsError("create", "it exists")
+        return self._store(key, {**manifest, "metadata": {**manifest["metadata"], "uid": str(key)}})
+
+    async def apply_status(self, kind: Kind, manifest: Mapping[str, Any]) -> dict[str, Any]:
+        """Write a status."""
+        self.asked.append(f"status {kind.name}")
+        key = key_of(kind, manifest)
+        return self._store(key, {**self.objects[key], "status": manifest["status"]})
+
+    def _store(self, key: Key, obj: dict[str, Any]) -> dict[str, Any]:
+        self.version += 1
+        obj["metadata"] = {
+            "creationTimestamp": "2026-01-01T00:00:00Z",
+            "generation": 1,
+            **obj["metadata"],
+            "resourceVersion": str(self.version),
+        }
+        self.objects[key] = obj
+        return copy.deepcopy(obj)
+
+
+def a_reconciler(server: Server) -> tuple[Reconciler, Cache]:
+    """Return a reconciler that knows the model and its pool."""
+    cache, queue = Cache(INDEXES), KeyedQueue[Key]()
+    soon = datetime(2026, 1, 1, 0, 0, 5, tzinfo=UTC)
+    cache.put(LLM_MODEL, a_model())
+    cache.put(GPU_NODE_POOL, a_pool())
+    return Reconciler(cast("Any", server), cache, queue, OperatorConfiguration(), clock=lambda: soon), cache
+
+
+@pytest.fixture
+def server() -> Server:
+    return Server((LLM_MODEL, a_model()), (GPU_NODE_POOL, a_pool()))
+
+
+async def test_a_new_model_costs_its_children_one_status_and_its_events(server: Server) -> None:
+    reconciler, _ = a_reconciler(server)
+    await reconciler.reconcile(MODEL)
+    assert server.asked == [
+        "create Service",
+        "create RayService",
+        "create Event",
+        "status LLMModel",
+        "create Event",
+    ]
+    events = sorted(obj["reason"] for key, obj in server.objects.items() if key.kind.name == "Event")
+    assert events == ["Accepted", "CreatedRayService"]
+
+
+async def test_it_is_not_written_again(server: Server) -> None:
+    reconciler, _ = a_reconciler(server)
+    await reconciler.reconcile(MODEL)
+    server.asked.clear()
+    await reconciler.reconcile(MODEL)
+    assert server.asked == []
+
+
+async def test_what_somebody_else_has_is_read_and_left_alone(server: Server) -> None:
+    foreign = {"apiVersion": "ray.io/v1", "kind": "RayService", "metadata": {"name": MODEL.name}, "spec": {}}
+    foreign["metadata"] |= {"namespace": MODEL.namespace, "uid": "theirs", "resourceVersion": "7"}  # type: ignore[operator]
+    server.objects[key_of(RAY_SERVICE, foreign)] = foreign
+    reconciler, cache = a_reconciler(server)
+    await reconciler.reconcile(MODEL)
+    model = cache.get(MODEL) or {}
+    accepted = next(item for item in model["status"]["conditions"] if item["type"] == "Accepted")
+    assert accepted["reason"] == "NameTaken"
+    assert server.objects[key_of(RAY_SERVICE, foreign)] == foreign
+
+
+async def test_a_service_that_is_there_already_is_no_reason_to_give_up(server: Server) -> None:
+    reconciler, cache = a_reconciler(server)
+    await reconciler.reconcile(MODEL)
+    for kind in (SERVICE, RAY_SERVICE):
+        cache.forget(Key(kind, MODEL.namespace, MODEL.name))
+    server.asked.clear()
+    await reconciler.reconcile(MODEL)
+    assert server.asked.count("create Service") == 1
+    assert not {"create RayService", "status LLMModel"} & set(server.asked[1:]), server.asked
