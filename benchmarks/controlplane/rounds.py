@@ -10,8 +10,9 @@ from pathlib import Path
 
 from benchmarks.controlplane.api_server import ApiServer, Request, api_server
 from benchmarks.controlplane.objects import LLM_MODEL, POOL, model, pool
-from benchmarks.controlplane.subjects import FLOOR, Process, running
-from benchmarks.controlplane.users import PROBE, create_models, edit_probe, report_statuses
+from benchmarks.controlplane.subjects import OURS, Process, running
+from benchmarks.controlplane.users import PROBE, create_models, edit_probe, read_on, report_statuses
+from rayllm_operator.controller.readiness import KUBERAY_GRACE_SECONDS
 from tests.harness.kuberay_standin import kube
 from tests.harness.local_stack import StackError
 
@@ -19,7 +20,14 @@ QUIET_SECONDS = 10.0
 """How long a subject may ask for nothing before it counts as quiet."""
 IDLE_SECONDS = 120.0
 """How long an idle subject is watched."""
+MISSED_SECONDS = KUBERAY_GRACE_SECONDS + 5
+"""There is no KubeRay here. Our operator says so of each model, once, when this time is over."""
 STATUSES_A_MINUTE = 1000
+POOL_EDITS = (
+    ("a price, which only statuses tell", {"pricePerHour": "1.25"}),
+    ("tolerations, which new clusters need", {"tolerations": [{"key": "gpu", "operator": "Exists"}]}),
+)
+"""Edits of the pool that all models use, and what follows from each."""
 _LOOK_SECONDS = 0.1
 _FIRST_SECONDS = 120.0
 _SECONDS = 3600.0
@@ -69,14 +77,28 @@ class Calm:
     memory_after_restart: float = 0.0
 
 
-class Round:
+@dataclass
+class PoolEdit:
+    """A pool that all models use was edited."""
+
+    what: str
+    seconds: float
+    """From the edit to the last write that came of it."""
+    writes: int
+    most_a_second: int
+    """Writes in the busiest second."""
+    ray_services: int
+    """Writes of RayServices among them."""
+    reads: list[float]
+    """Seconds that a user's reads took meanwhile."""
+
+
+class Turn:
     """One subject on a fresh API server."""
 
-    def __init__(self, subject: str, server: ApiServer, folder: Path, say: Say) -> None:
+    def __init__(self, subject: str, server: ApiServer) -> None:
         self.subject = subject
         self._server = server
-        self._folder = folder
-        self._say = say
         self._memory_before = 0.0
 
     async def burst(self, api: kube.Api, process: Process, models: int, *, edits: bool) -> Burst:
@@ -109,6 +131,7 @@ class Round:
     async def calm(self, api: kube.Api, process: Process, models: int) -> Calm:
         """Look at a subject that has nothing to do."""
         audit = self._server.audit
+        await asyncio.sleep(MISSED_SECONDS)
         await self.until_quiet()
         first, cpu = len(audit.requests), process.cpu
         await asyncio.sleep(IDLE_SECONDS)
@@ -136,6 +159,27 @@ class Round:
         calm.restart_writes = sum(request.writes for request in requests)
         calm.memory_after_restart = process.memory
 
+    async def edit_pool(self, api: kube.Api, what: str, change: kube.Object) -> PoolEdit:
+        """Edit the pool, and look at what comes of it and at how the API server does meanwhile."""
+        audit = self._server.audit
+        audit.read()
+        first, began, over = len(audit.requests), time.time(), asyncio.Event()
+        await api.merge(POOL, pool(), {"spec": change})
+        async with asyncio.TaskGroup() as group:
+            reading = group.create_task(read_on(api, over))
+            await self.until_quiet()
+            over.set()
+        writes = [request for request in audit.requests[first:] if request.writes]
+        seconds = Counter(int(request.ended) for request in writes)
+        return PoolEdit(
+            what,
+            max((request.ended for request in writes), default=began) - began,
+            len(writes),
+            max(seconds.values(), default=0),
+            sum(request.resource == "rayservices" for request in writes),
+            reading.result(),
+        )
+
     async def until_quiet(self) -> float:
         """Wait until the subject asks for nothing any more; return when it asked last."""
         audit, last = self._server.audit, time.time()
@@ -147,10 +191,6 @@ class Round:
             if time.time() - began > _SECONDS:
                 raise StackError(f"{self.subject} does not come to rest")
         return last
-
-    async def until_told(self, first: int, models: int) -> None:
-        """Wait until so many models have a status."""
-        await self._until_told(first, models)
 
     async def _until_told(self, first: int, models: int) -> None:
         audit, told = self._server.audit, set[str]()
@@ -171,28 +211,44 @@ def _is_status(request: Request) -> bool:
     return request.writes and request.resource == "llmmodels/status"
 
 
-async def measure(
-    subject: str, models: int, folder: Path, say: Say, *, edits: bool, calm: bool
-) -> tuple[Burst, Calm | None]:
+async def measure_burst(subject: str, models: int, folder: Path, say: Say, *, edits: bool = True) -> Burst:
     """Measure one subject on an API server of its own; the folder, which exists, gets its files."""
     with api_server(folder) as server:
         async with kube.connect(str(server.kubectl.kubeconfig)) as api:
-            await api.create(POOL, pool())
-            turn = Round(subject, server, folder, say)
             with running(subject, server.subject, folder) as process:
-                await api.create(LLM_MODEL, model(PROBE))
-                await _until_probe(server)
-                await turn.until_quiet()
-                burst = await turn.burst(api, process, models, edits=edits)
-                say(f"{subject}: {models} models in {burst.seconds:.1f} s, {_middle(burst.edits)}")
-                if not calm or subject == FLOOR:
-                    return burst, None
-                found = await turn.calm(api, process, models)
+                _, burst = await _begin(subject, server, api, say, process, models, edits=edits)
+                return burst
+
+
+async def measure_life(
+    subject: str, models: int, folder: Path, say: Say
+) -> tuple[Burst, Calm, list[PoolEdit]]:
+    """Measure a burst, what follows it, a restart beside all the models, and edits of their pool."""
+    with api_server(folder) as server:
+        async with kube.connect(str(server.kubectl.kubeconfig)) as api:
+            with running(subject, server.subject, folder) as process:
+                turn, burst = await _begin(subject, server, api, say, process, models, edits=True)
+                calm = await turn.calm(api, process, models)
             first, began = len(server.audit.requests), time.time()
             with running(subject, server.subject, folder) as process:
-                await turn.restart(process, began, first, found)
-            say(f"{subject}: {found}")
-            return burst, found
+                await turn.restart(process, began, first, calm)
+                say(f"{subject}: {calm}")
+                edits = [await turn.edit_pool(api, *edit) for edit in POOL_EDITS] if subject == OURS else []
+            say(f"{subject}: {edits}")
+            return burst, calm, edits
+
+
+async def _begin(
+    subject: str, server: ApiServer, api: kube.Api, say: Say, process: Process, models: int, *, edits: bool
+) -> tuple[Turn, Burst]:
+    turn = Turn(subject, server)
+    await api.create(POOL, pool())
+    await api.create(LLM_MODEL, model(PROBE))
+    await _until_probe(server)
+    await turn.until_quiet()
+    burst = await turn.burst(api, process, models, edits=edits)
+    say(f"{subject}: {models} models in {burst.seconds:.1f} s, {_middle(burst.edits)}")
+    return turn, burst
 
 
 async def _until_probe(server: ApiServer) -> None:

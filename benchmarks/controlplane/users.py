@@ -16,7 +16,7 @@ PROBE = "probe"
 """A model that is there before the burst, and is edited during it."""
 _PAUSE_SECONDS = 1.0
 _LOOK_SECONDS = 0.02
-_GIVE_UP_SECONDS = 900.0
+_READ_SECONDS = 0.2
 
 
 async def in_parallel(work: Callable[[int], Awaitable[Any]], how_many: int, at_once: int = AT_ONCE) -> None:
@@ -69,6 +69,17 @@ async def _written_since(audit: Audit, began: float, until: asyncio.Event) -> fl
         seen = len(audit.requests)
         await asyncio.sleep(_LOOK_SECONDS)
     return None
+
+
+async def read_on(api: Api, until: asyncio.Event) -> list[float]:
+    """Read one model again and again, as users do; return the seconds that each answer took."""
+    seconds = []
+    while not until.is_set():
+        began = time.monotonic()
+        await api.find(LLM_MODEL, NAMESPACE, PROBE)
+        seconds.append(time.monotonic() - began)
+        await asyncio.sleep(_READ_SECONDS)
+    return seconds
 
 
 async def report_statuses(api: Api, how_many: int, a_minute: int) -> None:

@@ -83,8 +83,9 @@ async def _repair(site: Site) -> None:
 
 
 async def _restart(site: Site) -> None:
+    since = len(site.proxy.record.calls)
     site.operator.kill()
-    await site.until_watching()
+    await site.until_watching(since)
 
 
 async def _pool(site: Site) -> None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rayllm_operator.controller.resync import WATCHED
 from tests.faults.admin import BUDGET, CORE_EVENT, LLM_MODEL, NAMESPACE, POOL, Admin
 from tests.faults.history import History
 from tests.faults.operators import RESYNC_SECONDS, Operator, Zygote
@@ -24,8 +25,7 @@ CANARY = "canary-6f1c9d"
 QUIET_SECONDS = 2.2 * RESYNC_SECONDS
 """How long nothing may be written for a site to count as quiet."""
 
-_WATCHES = 7
-"""Kinds that the operator watches."""
+_WATCHED = {kind.plural for kind in WATCHED}
 
 SECONDS = 90.0
 """How long a site may take to become what it is to be."""
@@ -128,9 +128,10 @@ class Site:
         folder = self.operator.folder / "second"
         folder.mkdir(exist_ok=True)
         second = Operator(self.world.zygote, folder, self.namespace, self.proxy.port)
+        since = len(self.proxy.record.calls)
         await second.start()
         try:
-            await self.until_watching()
+            await self.until_watching(since)
             yield
         finally:
             await second.stop()
@@ -172,10 +173,10 @@ class Site:
             assert clock() < deadline, f"the operator writes and writes: {dict(record.written)}"
             await asyncio.sleep(left)
 
-    async def until_watching(self) -> None:
-        """Wait until the operator watches everything."""
+    async def until_watching(self, since: int = 0) -> None:
+        """Wait until an operator that was started after so many requests watches everything."""
         deadline = asyncio.get_running_loop().time() + SECONDS
-        while len({call for call in self.proxy.record.calls if call.verb == "watch"}) < _WATCHES:
+        while _WATCHED - {call.target for call in self.proxy.record.calls[since:] if call.verb == "watch"}:
             assert asyncio.get_running_loop().time() < deadline, "the operator does not watch"
             await asyncio.sleep(0.1)
 

@@ -1,6 +1,6 @@
 """Acting: carrying out a decision. Every answer to a write goes into the cache at once."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from rayllm_operator.api.meta import FIELD_MANAGER
 from rayllm_operator.controller.cache import Cache
@@ -16,9 +16,11 @@ from rayllm_operator.kube.port import ApiPort, Manifest, Object
 class Actor:
     """Carries out decisions."""
 
-    def __init__(self, api: ApiPort, cache: Cache) -> None:
+    def __init__(self, api: ApiPort, cache: Cache, answered: Callable[[Kind, Object], None]) -> None:
         self._api = api
         self._cache = cache
+        self._answered = answered
+        """Takes an object in that was written to, and may have been changed by others just before."""
 
     async def carry_out(self, actions: Iterable[Action]) -> None:
         """Write the children, in order; the first failure ends it."""
@@ -40,7 +42,7 @@ class Actor:
             "status": status,
         }
         try:
-            self._cache.put(kind, await self._api.apply_status(kind, manifest))
+            self._answered(kind, await self._api.apply_status(kind, manifest))
         except (NotFoundError, ConflictError):
             # It was deleted, perhaps created again under the same name: its own event is on the way.
             self._cache.forget(key_of(kind, owner))

@@ -39,6 +39,7 @@ from rayllm_operator.controller.recorder import Recorder
 from rayllm_operator.controller.replica_startups import READ_AGAIN_SECONDS, Pauses, gather_startups
 from rayllm_operator.controller.settled import Settled
 from rayllm_operator.controller.turns import takes_turn
+from rayllm_operator.controller.wake import Waker
 from rayllm_operator.kube.errors import AlreadyExistsError, ApiError
 from rayllm_operator.kube.kinds import GPU_NODE_POOL, LLM_MODEL, NODE
 from rayllm_operator.kube.port import ApiPort, Object
@@ -77,7 +78,7 @@ class Reconciler:
         self._sees_everything = sees_everything
         """Whether all namespaces are watched; an operator that sees some of the models cannot count them."""
         self._clock = clock
-        self._actor = Actor(api, cache)
+        self._actor = Actor(api, cache, Waker(cache, queue).answered)
         self._recorder = Recorder(api)
         self._turns = asyncio.Lock()
         self._gauge = ReadyGauge()

@@ -38,6 +38,17 @@ class Waker:
             for affected in affected_keys(self._cache, key, before, after):
                 self._queue.add(affected, _lane(before, after) if affected == key else Lane.LOOK)
 
+    def answered(self, kind: Kind, obj: Object) -> None:
+        """Take in the answer to a write of our own; it wakes only for what somebody else changed before it.
+
+        The watch will tell of that change as well, when it is known already.
+        """
+        key = key_of(kind, obj)
+        before = self._cache.get(key)
+        if self._cache.put(kind, obj) and before is not None and _is_wish(before, obj):
+            for affected in affected_keys(self._cache, key, before, obj):
+                self._queue.add(affected, Lane.EDITED if affected == key else Lane.LOOK)
+
 
 def affected_keys(cache: Cache, key: Key, before: Object | None, after: Object | None) -> Iterator[Key]:
     """Yield the models and pools that a change of one object concerns."""
