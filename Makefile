@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .PHONY: help setup engine control-plane node-parts demo demo-check demo-down images push release test test-fast test-unit test-integration \
-	test-e2e test-image test-nodes test-release test-long test-faults e2e bench-datapath bench-autoscale bench-mirror docs engine-table lint format generate check-generated lock clean
+	test-e2e test-image test-nodes test-release test-long test-faults e2e bench-datapath bench-autoscale bench-mirror bench-controlplane soak docs engine-table lint format generate check-generated lock clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -91,6 +91,7 @@ test-unit: setup ## Unit tests
 
 test-integration: setup control-plane ## Tests against a real kube-apiserver and etcd
 	$(PYTEST) tests/integration
+	$(BIN)/pytest tests/faults
 
 test-e2e: setup engine control-plane $(if $(KUBERAY_OPERATOR),node-parts) ## Tests with real Ray and vLLM on CPU
 	$(BIN)/pytest -m "alone and not long" tests/e2e
@@ -128,6 +129,12 @@ bench-autoscale: setup engine ## How fast replicas come and what they cost, besi
 bench-mirror: setup engine ## Downloads of 2 GiB: ours beside Ray's, s5cmd, obstore and pyarrow (10 GiB of memory, 6 min)
 	@$(BIN)/python -m benchmarks.mirror --engine-python "$$(tests/harness/engine_env)" \
 		--peers-python "$$(benchmarks/mirror/peers_env)"
+
+bench-controlplane: setup control-plane ## 1,000 and 10,000 models at once, beside a plain kopf operator and the bare API server: 50 minutes
+	@$(BIN)/python -m benchmarks.controlplane
+
+soak: setup control-plane ## Two hours of edits, deletions, restarts and faults over 200 models; writes docs/reliability.md
+	@$(BIN)/python -m tests.soak --write
 
 lint: setup ## Style, types and layers
 	$(BIN)/ruff check

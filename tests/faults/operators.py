@@ -78,6 +78,7 @@ class Operator:
     zygote: Zygote
     folder: Path
     namespace: str
+    """The only one that it serves; empty: it serves all."""
     port: int
     """Port of the proxy that it takes for the API server."""
     settings: dict[str, Any] = field(default_factory=dict)
@@ -121,7 +122,8 @@ class Operator:
 
     async def _fork(self) -> None:
         arguments = ["--configuration", str(self.folder / "configuration.yaml"), "--http-port", "0"]
-        arguments += ["--namespace", self.namespace, "--service-access", "ApiServerProxy"]
+        arguments += ["--service-access", "ApiServerProxy"]
+        arguments += ["--namespace", self.namespace] if self.namespace else []
         self.pid = await self.zygote.fork(arguments, self.folder / "kubeconfig", self.log)
         self.starts += 1
 

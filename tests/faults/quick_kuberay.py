@@ -38,7 +38,6 @@ from tests.harness.kuberay_standin.serve import ServeLoop
 _KINDS = (RAY_SERVICE, RAY_CLUSTER, POD)
 _MACHINE = Machine("quick-kuberay", "10.0.0.1", "/nowhere")
 _SETTLE_SECONDS = 0.05
-_SLOW_TICK_SECONDS = 2.0
 
 _log = logging.getLogger(__name__)
 
@@ -110,6 +109,8 @@ class QuickKubeRay:
         """Objects by namespace."""
         self._dirty: dict[str, asyncio.Event] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self.slow_tick_seconds = 2.0
+        """Between two steps of a namespace in which nothing happens."""
         self.paused: set[str] = set()
         """Namespaces where KubeRay does nothing."""
 
@@ -171,7 +172,7 @@ class QuickKubeRay:
         dirty = self._dirty[namespace]
         while self._known.get(namespace):
             with suppress(TimeoutError):
-                await asyncio.wait_for(dirty.wait(), _SLOW_TICK_SECONDS)
+                await asyncio.wait_for(dirty.wait(), self.slow_tick_seconds)
             await asyncio.sleep(_SETTLE_SECONDS)
             dirty.clear()
             if namespace not in self.paused:

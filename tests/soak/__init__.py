@@ -1,0 +1,1 @@
+"""Hours of edits, deletions, restarts and faults over many models: nothing leaks, and nothing is left behind."""
