@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AsyncExitStack
 from itertools import takewhile
 
-from tests.faults.plans import Plan, References, foreign_plans, mutation_plans, plans, walk_plans
+from tests.faults.plans import Plan, References, foreign_plans, mutation_plans, plans, pool_mutation_plans, walk_plans
 from tests.faults.scenarios import SCENARIOS
 from tests.faults.site import Site, World, new_site
 from tests.faults.trial import Outcome, Reference, begin, reference
@@ -29,8 +29,8 @@ async def prepare(world: World, names: Iterable[str]) -> tuple[dict[str, Referen
 
 
 def changes() -> list[Plan]:
-    """Return the trials that edit the model: each field in several ways, and several fields in a row."""
-    return [*mutation_plans(), *walk_plans()]
+    """Return the trials that edit the model or its pool: each field in several ways, several in a row."""
+    return [*mutation_plans(), *pool_mutation_plans(), *walk_plans()]
 
 
 def sampled(wanted: Sequence[Plan], count: int, seed: int) -> list[Plan]:

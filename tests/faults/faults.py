@@ -74,7 +74,7 @@ class Fault:
         """Seconds after the user's deed before which nothing can be judged."""
         return 0.0
 
-    async def around(self, call: Call, forward: Forward, kill: Kill) -> Reply:  # noqa: ARG002 - others use it
+    async def around(self, call: Call, forward: Forward) -> Reply:  # noqa: ARG002 - others use it
         """Answer a request."""
         return await forward()
 

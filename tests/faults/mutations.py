@@ -53,11 +53,11 @@ class Mutation:
         return _with(spec, self.path, self)
 
 
-def mutations() -> Iterator[Mutation]:
-    """Yield the edits of every field of the CRD, beginning from a document with every key."""
-    crd = yaml.safe_load((CRDS / "rayllm.dev_llmmodels.yaml").read_text())
+def mutations(plural: str = "llmmodels", example: str = "every-key.yaml") -> Iterator[Mutation]:
+    """Yield the edits of every field of a CRD; values are taken from a document with every key."""
+    crd = yaml.safe_load((CRDS / f"rayllm.dev_{plural}.yaml").read_text())
     schema = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]
-    yield from _of(schema, (), data.spec("every-key.yaml"))
+    yield from _of(schema, (), data.spec(example))
 
 
 def _of(schema: dict[str, Any], path: tuple[str, ...], example: Any) -> Iterator[Mutation]:
@@ -109,7 +109,7 @@ async def mutate(site: Site, mutation: Mutation) -> tuple[bool, list[str]]:
     """Apply an edit to the running model and take it back; return whether it was taken, and what went wrong."""
     site.proxy.arm(Fault())
     before = await site.state()
-    serving = await _ray_service(site)
+    serving = await ray_service_of(site)
     spec = mutation.applied_to(site.model_spec())
     try:
         taken, problems = await _apply(site, spec, serving, mutation)
@@ -126,33 +126,39 @@ async def _apply(
     try:
         await site.apply_model(spec)
     except AssertionError as refusal:
-        return False, _without_the_key(str(refusal), mutation)
-    await site.until(_is_judged, "the edit is judged", SECONDS)
+        return False, without_the_key(str(refusal), mutation)
+    await site.until(is_judged, "the edit is judged", SECONDS)
+    return await outcome(site, serving, mutation)
+
+
+async def outcome(site: Site, serving: Object, mutation: Mutation) -> tuple[bool, list[str]]:
+    """Return whether an edit that the API server took was accepted, and what is not as it has to be then."""
     model = await site.find(LLM_MODEL) or {}
     accepted = condition(model, "Accepted")
     if accepted["status"] == "False":
         # What no pool holds is nobody's mistake, and tells what is missing instead.
         is_wrong = accepted["reason"] != Reason.NO_MATCHING_POOL
-        problems = _without_the_key(accepted["message"], mutation) if is_wrong else []
-        if left := list(differences(serving["spec"], (await _ray_service(site))["spec"])):
+        problems = without_the_key(accepted["message"], mutation) if is_wrong else []
+        if left := list(differences(serving["spec"], (await ray_service_of(site))["spec"])):
             problems.append(f"refused, and yet changed: {'; '.join(left[:3])}")
         return False, problems
     await site.until_quiet()
-    return True, await _as_rendered(site, running_version(serving))
+    return True, await as_rendered(site, running_version(serving))
 
 
-def _without_the_key(message: str, mutation: Mutation) -> list[str]:
+def without_the_key(message: str, mutation: Mutation) -> list[str]:
     """Say that a refusal does not name what is wrong: the field, or the section that misses it."""
     named = any(part in message for part in mutation.path[-2:])
     return [] if named else [f"the refusal does not name the field: {message}"]
 
 
-def _is_judged(model: Object) -> bool:
+def is_judged(model: Object) -> bool:
+    """Return whether the status is about the newest spec."""
     accepted = condition(model, "Accepted")
     return bool(accepted and accepted["observedGeneration"] == model["metadata"]["generation"])
 
 
-async def _as_rendered(site: Site, running: Running | None) -> list[str]:
+async def as_rendered(site: Site, running: Running | None) -> list[str]:
     """Return where the RayService is not what is rendered from the model, the pool and what ran before."""
     model, pool = await site.find(LLM_MODEL) or {}, await site.find(POOL, site.pool) or {}
     spec, findings = parse_model(model["spec"])
@@ -179,5 +185,6 @@ async def until_as(site: Site, before: Any) -> None:
         await asyncio.sleep(0.3)
 
 
-async def _ray_service(site: Site) -> Object:
+async def ray_service_of(site: Site) -> Object:
+    """Return the RayService of a site's model."""
     return await site.find(RAY_SERVICE) or {"spec": {}}

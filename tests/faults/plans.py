@@ -11,6 +11,7 @@ from tests.faults.calls import Call
 from tests.faults.faults import REFUSALS, Fault
 from tests.faults.foreign import Edit, edits, meddle
 from tests.faults.mutations import Mutation, mutate, mutations
+from tests.faults.pool_mutations import mutate_pool, pool_mutations
 from tests.faults.request_faults import AtCall, Crash, Cut, Deleted, Hang, Refused, Reset, Revoked
 from tests.faults.scenarios import Scenario
 from tests.faults.site import Site
@@ -105,6 +106,12 @@ def mutation_plans() -> Iterator[Plan]:
         yield Plan("restart", f"edit: {mutation.kind}", str(mutation), _mutated(mutation))
 
 
+def pool_mutation_plans() -> Iterator[Plan]:
+    """Yield a trial for each edit of a field of the pool."""
+    for mutation in pool_mutations():
+        yield Plan("restart", f"edit of the pool: {mutation.kind}", str(mutation), _mutated_pool(mutation))
+
+
 def walk_plans() -> Iterator[Plan]:
     """Yield trials that make several edits in a row."""
     for seed in range(WALKS):
@@ -121,6 +128,13 @@ def _walked(seed: int) -> Attempt:
 def _mutated(mutation: Mutation) -> Attempt:
     async def attempt(site: Site, _: References) -> tuple[bool, list[str]]:
         return await mutate(site, mutation)
+
+    return attempt
+
+
+def _mutated_pool(mutation: Mutation) -> Attempt:
+    async def attempt(site: Site, _: References) -> tuple[bool, list[str]]:
+        return await mutate_pool(site, mutation)
 
     return attempt
 

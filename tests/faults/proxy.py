@@ -120,7 +120,7 @@ class FaultyProxy:
         self.record.calls.append(call)
         self._open[id(request)] = request
         try:
-            reply = await self._fault.around(call, self._forward(request, call, body), self.kill)
+            reply = await self._fault.around(call, self._forward(request, call, body))
         except ConnectionLostError:
             _close(request)
             return web.Response(status=502)

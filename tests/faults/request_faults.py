@@ -9,7 +9,6 @@ from tests.faults.faults import (
     ConnectionLostError,
     Fault,
     Forward,
-    Kill,
     Reply,
     Surroundings,
     refusal,
@@ -22,15 +21,20 @@ class AtCall(Fault):
 
     at: Call
     struck: int = 0
+    _surroundings: Surroundings | None = field(default=None, init=False)
 
-    async def around(self, call: Call, forward: Forward, kill: Kill) -> Reply:
+    def armed(self, surroundings: Surroundings) -> None:
+        """Remember what can be reached."""
+        self._surroundings = surroundings
+
+    async def around(self, call: Call, forward: Forward) -> Reply:
         """Answer a request."""
         if self.struck or call != self.at:
             return await forward()
         self.struck += 1
-        return await self.strike(forward, kill)
+        return await self.strike(forward)
 
-    async def strike(self, forward: Forward, kill: Kill) -> Reply:
+    async def strike(self, forward: Forward) -> Reply:
         """Answer the one request."""
         raise NotImplementedError
 
@@ -51,7 +55,7 @@ class Refused(AtCall):
         """A word of the answer to a write; a conflict is no news, and a read that fails once is repeated."""
         return f"{self.code}-{id(self):x}" if self.at.writes and self.code != "409" else ""
 
-    async def strike(self, forward: Forward, kill: Kill) -> Reply:  # noqa: ARG002 - nothing is carried out
+    async def strike(self, forward: Forward) -> Reply:  # noqa: ARG002 - nothing is carried out
         """Refuse."""
         return refusal(self.code, self.word)
 
@@ -67,11 +71,12 @@ class Crash(AtCall):
         """What goes wrong."""
         return "crash after" if self.after else "crash before"
 
-    async def strike(self, forward: Forward, kill: Kill) -> Reply:
+    async def strike(self, forward: Forward) -> Reply:
         """Kill."""
         if self.after:
             await forward()
-        kill()
+        assert self._surroundings is not None
+        self._surroundings.kill()
         raise ConnectionLostError
 
 
@@ -86,7 +91,7 @@ class Reset(AtCall):
         """What goes wrong."""
         return "answer lost" if self.after else "connection reset"
 
-    async def strike(self, forward: Forward, kill: Kill) -> Reply:  # noqa: ARG002 - nobody is killed
+    async def strike(self, forward: Forward) -> Reply:
         """Close."""
         if self.after:
             await forward()
@@ -104,7 +109,7 @@ class Hang(AtCall):
         """What goes wrong."""
         return "no answer"
 
-    async def strike(self, forward: Forward, kill: Kill) -> Reply:  # noqa: ARG002 - nothing is carried out
+    async def strike(self, forward: Forward) -> Reply:  # noqa: ARG002 - nothing is carried out
         """Say nothing."""
         await asyncio.sleep(self.seconds)
         raise ConnectionLostError
@@ -130,7 +135,7 @@ class Revoked(Fault):
         """A word of the answer; what is asked of Ray through Services is asked again, and told if it lasts."""
         return f"revoked-{id(self):x}" if self.verb != "ask" else ""
 
-    async def around(self, call: Call, forward: Forward, kill: Kill) -> Reply:  # noqa: ARG002 - nobody is killed
+    async def around(self, call: Call, forward: Forward) -> Reply:
         """Refuse until the time is over."""
         now = asyncio.get_running_loop().time()
         if call.verb != self.verb or call.target.partition("/")[0] != self.kind:
@@ -172,7 +177,7 @@ class Cut(Fault):
 
         loop.call_later(self.after_seconds, strike)
 
-    async def around(self, call: Call, forward: Forward, kill: Kill) -> Reply:  # noqa: ARG002 - nobody is killed
+    async def around(self, call: Call, forward: Forward) -> Reply:
         """Take no connection for a second."""
         if asyncio.get_running_loop().time() < self._until:
             raise ConnectionLostError
@@ -185,18 +190,13 @@ class Deleted(AtCall):
 
     propagation: str = "Background"
     _done: asyncio.Event = field(default_factory=asyncio.Event, init=False)
-    _surroundings: Surroundings | None = field(default=None, init=False)
 
     @property
     def name(self) -> str:
         """What goes wrong."""
         return f"model deleted, {self.propagation}"
 
-    def armed(self, surroundings: Surroundings) -> None:
-        """Remember whom to tell."""
-        self._surroundings = surroundings
-
-    async def strike(self, forward: Forward, kill: Kill) -> Reply:  # noqa: ARG002 - nobody is killed
+    async def strike(self, forward: Forward) -> Reply:
         """Delete, and then carry the request out."""
         assert self._surroundings is not None
         await self._surroundings.delete_model(self.propagation)

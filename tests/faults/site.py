@@ -103,9 +103,13 @@ class Site:
         manifest = {"apiVersion": LLM_MODEL.api_version, "kind": LLM_MODEL.name, "metadata": metadata}
         await self.world.admin.apply(LLM_MODEL, {**manifest, "spec": spec})
 
-    async def apply_pool(self, **changes: Any) -> None:
-        """Apply the pool."""
-        spec = {"resources": {self.pool: 1}, "node": {"cpus": 4, "memory": "8Gi"}, "maxNodes": 4, **changes}
+    def pool_spec(self) -> dict[str, Any]:
+        """Return the spec of the pool as scenarios begin with it."""
+        return {"resources": {self.pool: 1}, "node": {"cpus": 4, "memory": "8Gi"}, "maxNodes": 4}
+
+    async def apply_pool(self, spec: dict[str, Any] | None = None, **changes: Any) -> None:
+        """Apply the pool, by default as scenarios begin with it."""
+        spec = {**(spec or self.pool_spec()), **changes}
         manifest = {"apiVersion": POOL.api_version, "kind": POOL.name, "metadata": {"name": self.pool}}
         await self.world.admin.apply(POOL, {**manifest, "spec": spec})
 

@@ -1,12 +1,22 @@
-"""Walks: many edits in a row, too fast for each to be carried out, and then the spec from before."""
+"""Walks: many edits in a row, too fast for each to be carried out; then what comes of the last; then back."""
 
 import asyncio
 import random
 from contextlib import suppress
 
+from rayllm_operator.controller.records import running_version
+from tests.faults.admin import LLM_MODEL
 from tests.faults.faults import Fault
-from tests.faults.mutations import Mutation, mutations, until_as
-from tests.faults.site import Site
+from tests.faults.mutations import (
+    SECONDS,
+    Mutation,
+    as_rendered,
+    is_judged,
+    mutations,
+    until_as,
+)
+from tests.faults.site import Site, condition
+from tests.harness.kuberay_standin.kube import RAY_SERVICE
 
 EDITS = 6
 """Edits of a walk; each is of the spec that the ones before it have made."""
@@ -27,12 +37,23 @@ async def walk(site: Site, seed: int) -> tuple[bool, list[str]]:
             spec, taken = wanted, taken + 1
         await asyncio.sleep(chance.uniform(0, LONGEST_PAUSE))
     try:
+        await site.until(is_judged, "the last edit is judged", SECONDS)
+        await site.until_quiet()
+        problems = await _at_the_end(site)
         await site.apply_model(site.model_spec())
         await until_as(site, before)
         await site.until_quiet()
     except AssertionError as error:
         return bool(taken), [str(error)]
-    return bool(taken), []
+    return bool(taken), problems
+
+
+async def _at_the_end(site: Site) -> list[str]:
+    """Return where the children are not those of the last spec by itself; one that is refused has none."""
+    model = await site.find(LLM_MODEL) or {}
+    if condition(model, "Accepted")["status"] == "False":
+        return []
+    return await as_rendered(site, running_version(await site.find(RAY_SERVICE)))
 
 
 ALL: list[Mutation] = list(mutations())

@@ -87,7 +87,12 @@ def schema() -> dict[str, Any]:
             allowedRegistries=NAMES,
         ),
         models=section(
-            env=variables, huggingFaceEndpoint=TEXT, proxy=section(http=TEXT, https=TEXT, none=TEXT)
+            env=variables,
+            huggingFaceEndpoint=TEXT,
+            proxy=section(http=TEXT, https=TEXT, none=TEXT),
+            networkPolicy=section(
+                namespaces=NAMES, kuberayNamespace=TEXT, clients=listed(OPEN), monitoring=listed(OPEN)
+            ),
         ),
         watchNamespaces=NAMES,
         configuration=configuration,

@@ -5,7 +5,7 @@ import random
 from dataclasses import dataclass, field
 
 from tests.faults.calls import Call
-from tests.faults.faults import REFUSALS, ConnectionLostError, Event, Fault, Forward, Kill, Reply, refusal
+from tests.faults.faults import REFUSALS, ConnectionLostError, Event, Fault, Forward, Reply, refusal
 
 _PASSING = ("409", "429", "500", "503")
 """Refusals that are no verdict about the request."""
@@ -29,7 +29,7 @@ class BadWeather(Fault):
         """What goes wrong."""
         return "bad weather"
 
-    async def around(self, call: Call, forward: Forward, kill: Kill) -> Reply:  # noqa: ARG002 - nobody is killed
+    async def around(self, call: Call, forward: Forward) -> Reply:
         """Answer a request, or not."""
         if self.chance.random() >= self.requests or call.verb == "watch":
             return await forward()

@@ -45,6 +45,8 @@ class Tenant:
     async def act(self) -> str:
         """Do something, and return what; where there is no model, it is created."""
         if self.spec is None:
+            if await self.site.find(LLM_MODEL) is not None:
+                return "wait for a deletion"
             await self._apply(self.site.model_spec())
             return "create"
         deed = self.chance.choice(DEEDS)

@@ -25,6 +25,8 @@ def test_no_level_of_the_values_takes_an_unknown_key() -> None:
     assert free == {
         ".properties.operator.properties.affinity",
         ".properties.operator.properties.networkPolicy.properties.from.items",
+        ".properties.models.properties.networkPolicy.properties.clients.items",
+        ".properties.models.properties.networkPolicy.properties.monitoring.items",
         ".properties.extraObjects.items",
         ".properties.global",
         ".$defs.Toleration",
@@ -62,6 +64,7 @@ SECTIONS = frozenset(
         "engine",
         "models",
         "models.proxy",
+        "models.networkPolicy",
         "operator",
         "operator.resources",
         "operator.podDisruptionBudget",
