@@ -6,6 +6,7 @@ stored, and an event that is older than what is stored is dropped.
 
 from collections.abc import Callable, Collection, Hashable, Iterable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from rayllm_operator.controller.keys import Key, key_of
 from rayllm_operator.kube.kinds import NODE, POD, Kind
@@ -80,6 +81,8 @@ class Cache:
             self._indexes.setdefault(index.kind, []).append(index)
             self._found[index] = {}
         self._listed: set[Kind] = set()
+        self.kuberay_worked_at = datetime.now(UTC)
+        """When KubeRay was last seen to change a RayService's status; at first, when the looking began."""
 
     def get(self, key: Key) -> Object | None:
         """Return the object, or None where none is known."""

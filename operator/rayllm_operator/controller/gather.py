@@ -53,6 +53,7 @@ def gather_cached(cache: Cache, key: Key) -> Observed | None:
         namespace_labels=namespace_labels(cache, key.namespace),
         holders=_holders(cache, key, pods),
         namesakes=namesakes(cache, model),
+        kuberay_worked_at=cache.kuberay_worked_at,
     )
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from rayllm_operator.api.meta import API_VERSION, LLM_MODEL
@@ -88,6 +89,8 @@ class Observed:
     """The outcome of this pass's request, if there was one."""
     write_error: str = ""
     """Why a child could not be written in this pass; empty where all went well."""
+    kuberay_worked_at: datetime | None = None
+    """When KubeRay was last seen at work, on whichever RayService; None: never."""
     kuberay_missing: bool = False
     """Whether the cluster has no RayService kind."""
 

@@ -118,11 +118,20 @@ def _not_seen_by_kuberay(situation: Situation) -> Verdict | None:
     if situation.was_ready:
         return still_serves(situation, Reason.UPGRADING, "KubeRay has yet to look at the changed RayService.")
     age = situation.seconds_since(ray_service["metadata"]["creationTimestamp"])
-    if not ray_service.get("status") and age > KUBERAY_GRACE_SECONDS:
+    if ray_service.get("status") or age <= KUBERAY_GRACE_SECONDS:
+        message = "KubeRay has yet to look at the RayService."
+    elif _kuberay_works(situation):
+        message = "KubeRay has yet to look at the RayService; it is at work on others."
+    else:
         message = "KubeRay has not looked at the RayService for over a minute: is its operator running?"
         return at_work(situation, Reason.KUBERAY_MISSING, message)
-    message = "KubeRay has yet to look at the RayService."
     return at_work(situation, Reason.CREATING, message, requeue_after_seconds=KUBERAY_GRACE_SECONDS)
+
+
+def _kuberay_works(situation: Situation) -> bool:
+    """Return whether KubeRay did something lately: by default it works on one RayService at a time."""
+    worked_at = situation.observed.kuberay_worked_at
+    return worked_at is not None and (situation.now - worked_at).total_seconds() < KUBERAY_GRACE_SECONDS
 
 
 def _upgrade(situation: Situation) -> Verdict | None:

@@ -1,6 +1,7 @@
 """From something that was seen to the keys that have to be looked at."""
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 from rayllm_operator.controller.cache import Cache
@@ -23,19 +24,21 @@ class Waker:
     """Feeds the cache and the queue with what the watches see."""
 
     def __init__(self, cache: Cache, queue: KeyedQueue[Key]) -> None:
-        self._cache = cache
+        self.cache = cache
         self._queue = queue
 
     def seen(self, kind: Kind, event: str, obj: Object) -> None:
         """Take in one event of a watch; what is known already wakes nobody."""
         key = key_of(kind, obj)
-        before = self._cache.get(key)
+        before = self.cache.get(key)
         if event == "DELETED":
-            news, after = self._cache.remove(kind, obj), None
+            news, after = self.cache.remove(kind, obj), None
         else:
-            news, after = self._cache.put(kind, obj), obj
+            news, after = self.cache.put(kind, obj), obj
+        if kind == RAY_SERVICE and before is not None and news and before.get("status") != obj.get("status"):
+            self.cache.kuberay_worked_at = datetime.now(UTC)
         if news:
-            for affected in affected_keys(self._cache, key, before, after):
+            for affected in affected_keys(self.cache, key, before, after):
                 self._queue.add(affected, _lane(before, after) if affected == key else Lane.LOOK)
 
     def answered(self, kind: Kind, obj: Object) -> None:
@@ -44,9 +47,9 @@ class Waker:
         The watch will tell of that change as well, when it is known already.
         """
         key = key_of(kind, obj)
-        before = self._cache.get(key)
-        if self._cache.put(kind, obj) and before is not None and _is_wish(before, obj):
-            for affected in affected_keys(self._cache, key, before, obj):
+        before = self.cache.get(key)
+        if self.cache.put(kind, obj) and before is not None and _is_wish(before, obj):
+            for affected in affected_keys(self.cache, key, before, obj):
                 self._queue.add(affected, Lane.EDITED if affected == key else Lane.LOOK)
 
 

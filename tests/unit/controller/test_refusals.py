@@ -172,6 +172,17 @@ def test_a_kuberay_that_does_not_look_counts_as_missing_after_a_minute() -> None
     assert world.observed.status["reason"] == "KubeRayMissing"
 
 
+def test_a_kuberay_that_works_on_others_is_not_missing() -> None:
+    world = World()
+    world.settle()
+    world.later(120)
+    world.having(kuberay_worked_at=world.now).reconcile()
+    assert world.observed.status["reason"] == "Creating"
+    assert "at work on others" in str(world.observed.status["conditions"])
+    world.later(120).reconcile()
+    assert world.observed.status["reason"] == "KubeRayMissing"
+
+
 def test_what_could_not_be_written_is_said() -> None:
     decision = World().having(write_error="cannot create RayService models/tiny: forbidden.").decide()
     assert condition(decision, "Reconciling")["message"].endswith("forbidden.")

@@ -126,3 +126,13 @@ async def test_a_worker_pod_wakes_its_model_when_it_gets_a_node_and_not_when_it_
     assert await woken(queue) == []
     waker.seen(POD, "DELETED", at(placed, 33))
     assert await woken(queue) == ["LLMModel models/tiny"]
+
+
+async def test_a_status_that_kuberay_changed_says_that_it_works() -> None:
+    waker, _ = a_waker()
+    ray_service = live({"metadata": {"name": "tiny", "namespace": "models"}}, uid="1")
+    began = waker.cache.kuberay_worked_at
+    waker.seen(RAY_SERVICE, "ADDED", ray_service)
+    assert waker.cache.kuberay_worked_at == began, "nobody knows who made it what it is"
+    waker.seen(RAY_SERVICE, "MODIFIED", {**at(ray_service, 999), "status": {"observedGeneration": 1}})
+    assert waker.cache.kuberay_worked_at > began
