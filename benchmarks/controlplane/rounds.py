@@ -18,7 +18,7 @@ from tests.harness.local_stack import StackError
 
 QUIET_SECONDS = 10.0
 """How long a subject may ask for nothing before it counts as quiet."""
-IDLE_SECONDS = 120.0
+IDLE_SECONDS = 60.0
 """How long an idle subject is watched."""
 MISSED_SECONDS = KUBERAY_GRACE_SECONDS + 5
 """There is no KubeRay here. Our operator says so of each model, once, when this time is over."""
@@ -65,9 +65,9 @@ class Calm:
     memory: float
     """MiB with all models."""
     idle_requests: Counter[str]
-    """In two minutes, by verb and kind; watches that were opened anew are not counted."""
+    """While it was watched, by verb and kind; watches that were opened anew are not counted."""
     idle_cpu: float
-    """Seconds of CPU in these two minutes."""
+    """Seconds of CPU in this time."""
     spec_writes: int
     """While KubeRay changed 1,000 statuses of RayServices in a minute: writes of anything but statuses."""
     restart_writes: int = 0

@@ -2,9 +2,12 @@
 
 It renders the same children from the same plan, applies them on the server's side, and says so in the status.
 All handlers are asynchronous, as kopf's documentation advises, and it has the client that our operator has.
-Settings are kopf's defaults. It does nothing else: it follows no RayService and no pod.
+Settings are kopf's defaults, but that it writes for no more models at once than the floor: without a limit the
+requests of a burst wait for a connection until they time out. It does nothing else: it follows no RayService and
+no pod.
 """
 
+import asyncio
 from typing import Any
 
 import kopf
@@ -15,10 +18,14 @@ from rayllm_operator.kube.kinds import DISRUPTION_BUDGET, RAY_SERVICE, SERVICE
 from rayllm_operator.render import render_pod_disruption_budget, render_ray_service, render_service
 from rayllm_operator.render.manifests import with_owner
 
+AT_ONCE = 32
+"""Models that are written for at once."""
+
 
 @kopf.on.startup()
 async def log_in(memo: kopf.Memo, **_: Any) -> None:
     """Connect once for all handlers."""
+    memo.turn = asyncio.Semaphore(AT_ONCE)
     memo.connection = connect()
     memo.api = await memo.connection.__aenter__()
 
@@ -49,9 +56,10 @@ async def reconcile(
         (SERVICE, render_service(plan, None)),
         (DISRUPTION_BUDGET, render_pod_disruption_budget(plan)),
     )
-    for kind, manifest in children:
-        if manifest is not None:
-            await memo.api.apply(kind, with_owner(manifest, **owner))
+    async with memo.turn:
+        for kind, manifest in children:
+            if manifest is not None:
+                await memo.api.apply(kind, with_owner(manifest, **owner))
     patch.status["observedGeneration"] = body["metadata"]["generation"]
     patch.status["conditions"] = [
         {
