@@ -2,9 +2,9 @@
 
 It renders the same children from the same plan, applies them on the server's side, and says so in the status.
 All handlers are asynchronous, as kopf's documentation advises, and it has the client that our operator has.
-Settings are kopf's defaults, but that it writes for no more models at once than the floor: without a limit the
-requests of a burst wait for a connection until they time out. It does nothing else: it follows no RayService and
-no pod.
+Settings are kopf's defaults, but that it writes for no more models at once than the floor: without a limit
+the requests of a burst wait for a connection until they time out. It does nothing else: it follows no
+RayService and no pod.
 """
 
 import asyncio

@@ -40,7 +40,7 @@ from rayllm_operator.controller.replica_startups import READ_AGAIN_SECONDS, Paus
 from rayllm_operator.controller.settled import Settled
 from rayllm_operator.controller.turns import takes_turn
 from rayllm_operator.controller.wake import Waker
-from rayllm_operator.kube.errors import AlreadyExistsError, ApiError
+from rayllm_operator.kube.errors import AlreadyExistsError, ApiError, KindMissingError
 from rayllm_operator.kube.kinds import GPU_NODE_POOL, LLM_MODEL, NODE
 from rayllm_operator.kube.port import ApiPort, Object
 
@@ -119,11 +119,12 @@ class Reconciler:
     ) -> tuple[Observed, Decision] | None:
         """Create what the cache says is missing, and return what is to be done and said after that.
 
-        A POST takes nothing away from anybody, so nothing is read before. What exists already is read then.
+        A POST takes nothing away from anybody, so nothing is read before. That something exists already, or that
+        there is no such kind, is found out then.
         """
         try:
             await self._actor.carry_out(decision.actions)
-        except AlreadyExistsError:
+        except (AlreadyExistsError, KindMissingError):
             return await self._observe(key, fresh=True)
         except ApiError as error:
             await self._say_failure(observed, error)

@@ -13,7 +13,7 @@ from rayllm_operator.controller.indexes import INDEXES
 from rayllm_operator.controller.keys import Key, key_of
 from rayllm_operator.controller.queue import KeyedQueue
 from rayllm_operator.controller.reconciler import Reconciler
-from rayllm_operator.kube.errors import AlreadyExistsError, NotFoundError
+from rayllm_operator.kube.errors import AlreadyExistsError, KindMissingError, NotFoundError
 from rayllm_operator.kube.kinds import GPU_NODE_POOL, LLM_MODEL, RAY_SERVICE, SERVICE, Kind
 from tests.unit.controller.world import a_model, a_pool
 
@@ -27,11 +27,14 @@ class Server:
         self.asked: list[str] = []
         self.objects = {key_of(kind, obj): dict(obj) for kind, obj in objects}
         self.version = 100
+        self.missing: Kind | None = None
+        """A kind that the server does not have."""
         self.before_status: Callable[[], None] = lambda: None
 
     async def get(self, kind: Kind, name: str, namespace: str | None = None) -> dict[str, Any]:
         """Read an object."""
         self.asked.append(f"get {kind.name}")
+        self._refuse_what_is_missing(kind)
         found = self.objects.get(Key(kind, namespace or "", name))
         if found is None:
             raise NotFoundError("read", "none")
@@ -40,6 +43,7 @@ class Server:
     async def create(self, kind: Kind, manifest: Mapping[str, Any]) -> dict[str, Any]:
         """Create an object."""
         self.asked.append(f"create {kind.name}")
+        self._refuse_what_is_missing(kind)
         key = key_of(kind, manifest)
         if key in self.objects:
             raise AlreadyExistsError("create", "it exists")
@@ -51,6 +55,10 @@ class Server:
         self.before_status()
         key = key_of(kind, manifest)
         return self._store(key, {**self.objects[key], "status": manifest["status"]})
+
+    def _refuse_what_is_missing(self, kind: Kind) -> None:
+        if kind == self.missing:
+            raise KindMissingError("ask", "there is no such kind")
 
     def _store(self, key: Key, obj: dict[str, Any]) -> dict[str, Any]:
         self.version += 1
@@ -131,6 +139,14 @@ async def test_what_somebody_else_has_is_read_and_left_alone(server: Server) -> 
     accepted = next(item for item in model["status"]["conditions"] if item["type"] == "Accepted")
     assert accepted["reason"] == "NameTaken"
     assert server.objects[key_of(RAY_SERVICE, foreign)] == foreign
+
+
+async def test_without_kuberay_a_new_model_says_what_to_install(server: Server) -> None:
+    server.missing = RAY_SERVICE
+    reconciler, cache = a_reconciler(server)
+    await reconciler.reconcile(MODEL)
+    assert (cache.get(MODEL) or {})["status"]["reason"] == "KubeRayMissing"
+    assert not [obj for key, obj in server.objects.items() if obj.get("reason") == "FailedWrite"]
 
 
 async def test_a_service_that_is_there_already_is_no_reason_to_give_up(server: Server) -> None:
