@@ -119,8 +119,8 @@ class Reconciler:
     ) -> tuple[Observed, Decision] | None:
         """Create what the cache says is missing, and return what is to be done and said after that.
 
-        A POST takes nothing away from anybody, so nothing is read before. That something exists already, or that
-        there is no such kind, is found out then.
+        A POST takes nothing away from anybody, so nothing is read before: that something exists already, or
+        that there is no such kind, is found out then.
         """
         try:
             await self._actor.carry_out(decision.actions)
