@@ -71,3 +71,14 @@ def test_field_managers_are_not_kept() -> None:
     service["metadata"]["managedFields"] = [{"manager": "kubectl"}]
     cache.put(SERVICE, service)
     assert cache.get(KEY) == a_service(5)
+
+
+def test_a_child_comes_out_as_it_went_in_and_nobody_s_change_of_it_stays() -> None:
+    cache = Cache()
+    spec = {"ports": [{"port": 80, "name": "http"}], "selector": {"ray.io/cluster": "ü"}, "ratio": 0.1}
+    cache.put(SERVICE, {**a_service(5), "spec": spec})
+    found = cache.get(KEY) or {}
+    assert found["spec"] == spec
+    found["spec"]["ports"].clear()
+    assert (cache.get(KEY) or {})["spec"] == spec
+    assert cache.all(SERVICE) == [{**a_service(5), "spec": spec}]
