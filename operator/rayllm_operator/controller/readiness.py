@@ -129,7 +129,12 @@ def _not_seen_by_kuberay(situation: Situation) -> Verdict | None:
 
 
 def _kuberay_works(situation: Situation) -> bool:
-    """Return whether KubeRay did something lately: by default it works on one RayService at a time."""
+    """Return whether KubeRay did something lately: by default it works on one RayService at a time.
+
+    What was said once stays until KubeRay looks at this RayService: a new operator begins without knowing.
+    """
+    if situation.observed.status.get("reason") == Reason.KUBERAY_MISSING:
+        return False
     worked_at = situation.observed.kuberay_worked_at
     return worked_at is not None and (situation.now - worked_at).total_seconds() < KUBERAY_GRACE_SECONDS
 

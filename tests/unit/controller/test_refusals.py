@@ -181,6 +181,8 @@ def test_a_kuberay_that_works_on_others_is_not_missing() -> None:
     assert "at work on others" in str(world.observed.status["conditions"])
     world.later(120).reconcile()
     assert world.observed.status["reason"] == "KubeRayMissing"
+    decision = world.having(kuberay_worked_at=world.now).decide()
+    assert decision.status is None, "a restarted operator, which knows nothing yet, takes nothing back"
 
 
 def test_what_could_not_be_written_is_said() -> None:
