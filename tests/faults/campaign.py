@@ -6,7 +6,15 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AsyncExitStack
 from itertools import takewhile
 
-from tests.faults.plans import Plan, References, foreign_plans, mutation_plans, plans, pool_mutation_plans, walk_plans
+from tests.faults.plans import (
+    Plan,
+    References,
+    foreign_plans,
+    mutation_plans,
+    plans,
+    pool_mutation_plans,
+    walk_plans,
+)
 from tests.faults.scenarios import SCENARIOS
 from tests.faults.site import Site, World, new_site
 from tests.faults.trial import Outcome, Reference, begin, reference

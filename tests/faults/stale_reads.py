@@ -48,7 +48,7 @@ class Stale(Fault):
         """Keep every event until the time is over."""
         return [] if self._lasts() and self.only in ("", call.target) else [event]
 
-    async def around(self, call: Call, forward: Forward) -> Reply:  # noqa: ARG002 - see armed
+    async def around(self, call: Call, forward: Forward) -> Reply:
         """Answer reads with what was."""
         reply = await forward()
         if not self._lasts() or call.verb not in ("get", "list") or call.path.startswith("/"):
