@@ -177,7 +177,7 @@ class Cut(Fault):
 
         loop.call_later(self.after_seconds, strike)
 
-    async def around(self, call: Call, forward: Forward) -> Reply:
+    async def around(self, call: Call, forward: Forward) -> Reply:  # noqa: ARG002 - it is the same for all
         """Take no connection for a second."""
         if asyncio.get_running_loop().time() < self._until:
             raise ConnectionLostError
