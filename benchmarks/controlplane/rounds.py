@@ -18,6 +18,8 @@ from tests.harness.local_stack import StackError
 
 QUIET_SECONDS = 10.0
 """How long a subject may ask for nothing before it counts as quiet."""
+BUSY_SECONDS = 0.5
+"""CPU that a subject takes while it is quiet; one that takes more is about to ask for something."""
 IDLE_SECONDS = 60.0
 """How long an idle subject is watched."""
 MISSED_SECONDS = KUBERAY_GRACE_SECONDS + 5
@@ -132,7 +134,7 @@ class Turn:
         """Look at a subject that has nothing to do."""
         audit = self._server.audit
         await asyncio.sleep(MISSED_SECONDS)
-        await self.until_quiet()
+        await self.until_quiet(process)
         first, cpu = len(audit.requests), process.cpu
         await asyncio.sleep(IDLE_SECONDS)
         audit.read()
@@ -144,7 +146,7 @@ class Turn:
         idle_cpu, memory = process.cpu - cpu, process.memory
         first = len(audit.requests)
         await report_statuses(api, models, STATUSES_A_MINUTE)
-        await self.until_quiet()
+        await self.until_quiet(process)
         spec_writes = sum(
             request.writes and "/status" not in request.resource and request.resource != "events"
             for request in audit.requests[first:]
@@ -153,13 +155,13 @@ class Turn:
 
     async def restart(self, process: Process, began: float, first: int, calm: Calm) -> None:
         """Measure a subject that was started anew beside all its models."""
-        last = await self.until_quiet()
+        last = await self.until_quiet(process)
         requests = self._server.audit.requests[first:]
         calm.restart_seconds, calm.restart_cpu = last - began, process.cpu
         calm.restart_writes = sum(request.writes for request in requests)
         calm.memory_after_restart = process.memory
 
-    async def edit_pool(self, api: kube.Api, what: str, change: kube.Object) -> PoolEdit:
+    async def edit_pool(self, api: kube.Api, process: Process, what: str, change: kube.Object) -> PoolEdit:
         """Edit the pool, and look at what comes of it and at how the API server does meanwhile."""
         audit = self._server.audit
         audit.read()
@@ -167,7 +169,7 @@ class Turn:
         await api.merge(POOL, pool(), {"spec": change})
         async with asyncio.TaskGroup() as group:
             reading = group.create_task(read_on(api, over))
-            await self.until_quiet()
+            await self.until_quiet(process)
             over.set()
         writes = [request for request in audit.requests[first:] if request.writes]
         seconds = Counter(int(request.ended) for request in writes)
@@ -180,14 +182,16 @@ class Turn:
             reading.result(),
         )
 
-    async def until_quiet(self) -> float:
-        """Wait until the subject asks for nothing any more; return when it asked last."""
-        audit, last = self._server.audit, time.time()
-        began = last
-        while time.time() - last < QUIET_SECONDS:
+    async def until_quiet(self, process: Process) -> float:
+        """Wait until the subject neither asks for anything nor computes; return when it asked last."""
+        audit, last, cpu = self._server.audit, time.time(), process.cpu
+        began = busy = last
+        while time.time() - max(last, busy) < QUIET_SECONDS:
             await asyncio.sleep(_LOOK_SECONDS)
             asked = [request.ended for request in audit.read() if request.verb != "watch"]
             last = max([last, *asked])
+            if process.cpu - cpu > BUSY_SECONDS:
+                busy, cpu = time.time(), process.cpu
             if time.time() - began > _SECONDS:
                 raise StackError(f"{self.subject} does not come to rest")
         return last
@@ -233,7 +237,11 @@ async def measure_life(
             with running(subject, server.subject, folder) as process:
                 await turn.restart(process, began, first, calm)
                 say(f"{subject}: {calm}")
-                edits = [await turn.edit_pool(api, *edit) for edit in POOL_EDITS] if subject == OURS else []
+                edits = (
+                    [await turn.edit_pool(api, process, *edit) for edit in POOL_EDITS]
+                    if subject == OURS
+                    else []
+                )
             say(f"{subject}: {edits}")
             return burst, calm, edits
 
@@ -245,7 +253,7 @@ async def _begin(
     await api.create(POOL, pool())
     await api.create(LLM_MODEL, model(PROBE))
     await _until_probe(server)
-    await turn.until_quiet()
+    await turn.until_quiet(process)
     burst = await turn.burst(api, process, models, edits=edits)
     say(f"{subject}: {models} models in {burst.seconds:.1f} s, {_middle(burst.edits)}")
     return turn, burst
