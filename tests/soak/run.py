@@ -22,7 +22,7 @@ from tests.soak.tenant import POOL, SoakSite, Tenant, namespaces
 RESYNC_SECONDS = 30
 SAMPLE_SECONDS = 10.0
 RESTART_SECONDS = 120.0
-"""Between two kills of the operator, in the first third of the time."""
+"""Between two kills of the operator, in the first third of the time; a short soak has at least four."""
 CUT_SECONDS = 300.0
 """Between two moments at which every connection is closed."""
 REST_SECONDS = 600.0
@@ -45,6 +45,11 @@ class Plan:
     def restarts_until(self) -> float:
         """Seconds after which the operator is left alone, so that its memory can be watched."""
         return self.seconds / 3
+
+    @property
+    def restart_seconds(self) -> float:
+        """Seconds between two kills."""
+        return min(RESTART_SECONDS, self.restarts_until / 5)
 
     @property
     def watched_from(self) -> float:
@@ -102,7 +107,7 @@ class Soak:
         work = (
             self._every(60 / self.plan.deeds_a_minute, lambda: self._deed(tenants)),
             self._every(SAMPLE_SECONDS, lambda: self._sample(operator)),
-            self._every(RESTART_SECONDS, lambda: self._restart(operator)),
+            self._every(self.plan.restart_seconds, lambda: self._restart(operator)),
             self._every(CUT_SECONDS, self._cut),
         )
         await asyncio.gather(*work)
