@@ -105,7 +105,7 @@ class Reconciler:
         known = gather_cached(self._cache, key)
         if known is not None and self._settled.holds(key, known):
             return None
-        found = await self._observe(key)
+        found = await self._observe(key, known)
         if found is not None and found[1].only_creates:
             found = await self._created(key, *found)
         if found is not None and needs_turn(*found):
@@ -161,9 +161,11 @@ class Reconciler:
         observed = replace(observed, write_error=f"{error}.")
         await self._say(observed, self._decide(observed))
 
-    async def _observe(self, key: Key, *, fresh: bool = False) -> tuple[Observed, Decision] | None:
+    async def _observe(
+        self, key: Key, known: Observed | None = None, *, fresh: bool = False
+    ) -> tuple[Observed, Decision] | None:
         """Gather as much as the decision needs, and no more: an unchanged model costs no request at all."""
-        observed = gather_cached(self._cache, key)
+        observed = known or gather_cached(self._cache, key)
         if observed is None:
             return None
         observed, decision = self._in_turn(observed)
