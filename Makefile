@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup engine control-plane node-parts demo demo-check demo-down images push release test test-fast test-unit test-integration \
+.PHONY: help setup engine control-plane node-parts demo demo-check demo-down node kind images push release test test-fast test-unit test-integration \
 	test-e2e test-image test-nodes test-release test-long test-faults e2e bench-datapath bench-autoscale bench-mirror bench-controlplane soak docs engine-table lint format generate check-generated lock clean
 
 PYTHON ?= python3
@@ -45,33 +45,42 @@ demo-check: setup engine control-plane ## The same, and then take everything dow
 demo-down: setup ## Take down what `make demo` left up
 	@$(BIN)/python -m tests.harness.demo --down
 
+node: setup engine control-plane node-parts ## The same with real pods on a node of this machine: KUBERAY_OPERATOR names KubeRay's program (root)
+	@$(BIN)/python -m tests.harness.cluster_demo node
+
+kind: ENGINE = cpu
+kind: REGISTRY = localhost/rayllm
+kind: setup images ## The same on a cluster of kind, with KubeRay's own chart (Docker and kind)
+	@$(BIN)/python -m tests.harness.cluster_demo kind
+
 ##@ Images
 
 # Where both images go, as the chart's value `registry`; docker or buildah builds them.
 REGISTRY ?=
-export REGISTRY BUILDER
+export REGISTRY BUILDER OPERATOR_IMAGE ENGINE_IMAGE
 BUILDER ?= $(shell command -v docker || command -v buildah)
 # gpu takes Ray's own image as base, cpu installs the locked CPU engine over a Python image.
 ENGINE ?= gpu
 OPERATOR_BASE ?= python:3.12-slim-bookworm
 ENGINE_BASE ?= $(if $(filter cpu,$(ENGINE)),python:3.11-slim-bookworm,rayproject/ray-llm:2.60.0-py312-cu130)
 VERSION := $(shell sed -n 's/^appVersion: //p' charts/rayllm-operator/Chart.yaml)
-ENGINE_TAG := $(VERSION)-ray2.60.0-vllm0.29.0$(if $(filter cpu,$(ENGINE)),-cpu)
+ENGINE_TAG = $(VERSION)-ray2.60.0-vllm0.29.0$(if $(filter cpu,$(ENGINE)),-cpu)
 COMMITTED := $(shell git log -1 --format=%ct)
 # What makes an image's times the commit's; BuildKit takes the argument by itself.
 WITH_TIMES = --build-arg SOURCE_DATE_EPOCH=$(COMMITTED) $(if $(filter %buildah,$(BUILDER)),--timestamp $(COMMITTED))
-IMAGES = $(REGISTRY)/rayllm-operator:$(VERSION) $(REGISTRY)/rayllm-engine:$(ENGINE_TAG)
+OPERATOR_IMAGE ?= $(REGISTRY)/rayllm-operator:$(VERSION)
+ENGINE_IMAGE ?= $(REGISTRY)/rayllm-engine:$(ENGINE_TAG)
 
 images: ## Build both images as REGISTRY=registry.example/llm names them; ENGINE=cpu for nodes without GPUs
 	@: "$${REGISTRY:?is not set: where will the images be pushed to?}" "$${BUILDER:?is not set: neither docker nor buildah is here}"
-	$(BUILDER) build --file operator/Dockerfile $(WITH_TIMES) --build-arg BASE=$(OPERATOR_BASE) --tag $(word 1,$(IMAGES)) .
+	$(BUILDER) build --file operator/Dockerfile $(WITH_TIMES) --build-arg BASE=$(OPERATOR_BASE) --tag $(OPERATOR_IMAGE) .
 	$(BUILDER) build --file engine_image/Dockerfile $(WITH_TIMES) --build-arg BASE=$(ENGINE_BASE) \
-		$(if $(filter cpu,$(ENGINE)),--build-arg REQUIREMENTS=requirements-cpu.lock) --tag $(word 2,$(IMAGES)) engine_image
+		$(if $(filter cpu,$(ENGINE)),--build-arg REQUIREMENTS=requirements-cpu.lock) --tag $(ENGINE_IMAGE) engine_image
 
 push: ## Push what `make images` built
 	@: "$${REGISTRY:?is not set: where are the images to be pushed to?}"
-	$(BUILDER) push $(word 1,$(IMAGES))
-	$(BUILDER) push $(word 2,$(IMAGES))
+	$(BUILDER) push $(OPERATOR_IMAGE)
+	$(BUILDER) push $(ENGINE_IMAGE)
 
 release: setup ## Build what docs/releasing.md publishes: both images, and wheel, chart and CRDs in dist/
 	$(BIN)/python -m tests.harness.release_files dist
@@ -108,8 +117,14 @@ test-release: setup ## The chart on a real node, from install to uninstall: 2 mi
 	@tests/harness/cluster build --node
 	$(BIN)/pytest tests/release
 
-e2e: setup engine control-plane node-parts ## A release on a real node from install to uninstall, with a model: KUBERAY_OPERATOR as above (root)
-	@: "$${KUBERAY_OPERATOR:?is not set: it names the program of KubeRay}"
+# node: a node of this machine (root); kind: images are built and loaded; current: KUBECONFIG's, which pulls from REGISTRY.
+CLUSTER ?= node
+export CLUSTER
+ifeq ($(CLUSTER),kind)
+e2e: ENGINE = cpu
+e2e: REGISTRY = localhost/rayllm
+endif
+e2e: setup $(if $(filter node,$(CLUSTER)),engine control-plane node-parts) $(if $(filter kind,$(CLUSTER)),images) ## A release from install to uninstall, with a model; CLUSTER=node, kind or current
 	$(BIN)/pytest tests/cluster
 
 test-long: setup engine control-plane ## What `make test` leaves out, and property tests with 10,000 cases each: for the night

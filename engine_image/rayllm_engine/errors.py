@@ -71,7 +71,7 @@ class _Answer:
         """Pass a message of the application on, or hold it back if it belongs to an error."""
         if message["type"] == "http.response.start":
             self._start = message
-            self._streams = _is_event_stream(message)
+            self._streams = is_event_stream(message)
             if message["status"] >= HTTPStatus.BAD_REQUEST:
                 self._held = bytearray()
             else:
@@ -177,6 +177,7 @@ def _read(body: bytes) -> tuple[str, str | None]:
     return (said if isinstance(said, str) else json.dumps(said)), param if isinstance(param, str) else None
 
 
-def _is_event_stream(start: Message) -> bool:
+def is_event_stream(start: Message) -> bool:
+    """Return whether an answer that starts like this is streamed."""
     headers = {bytes(name).lower(): bytes(value) for name, value in start.get("headers", [])}
     return headers.get(b"content-type", b"").startswith(b"text/event-stream")

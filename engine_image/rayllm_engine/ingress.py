@@ -9,6 +9,7 @@ from ray.serve.llm.openai_api_models import ChatCompletionRequest, CompletionReq
 from starlette.requests import Request
 from starlette.responses import Response
 
+from rayllm_engine.connections import ClosesAfterStreams
 from rayllm_engine.defaults import without_nulls
 from rayllm_engine.errors import CleanErrors
 from rayllm_engine.metrics import ReplicaMetrics
@@ -60,6 +61,7 @@ class RayLLMIngress(OpenAiIngress):  # type: ignore[misc]  # Ray is not installe
         (model_id, *_) = await self._cards()  # the operator renders one model for each application
         app.add_middleware(CountedRequests, count=ReplicaMetrics(model_id).request)
         app.add_middleware(CleanErrors)
+        app.add_middleware(ClosesAfterStreams)
         return app
 
     async def _cards(self) -> dict[str, Card]:

@@ -19,6 +19,7 @@ from ray.serve.llm.deployment import LLMServer
 from ray.serve.llm.openai_api_models import ErrorResponse
 
 from rayllm_engine import echo, model_list
+from rayllm_engine.connections import ClosesAfterStreams
 from rayllm_engine.defaults import RequestDefaults, ignored_keys, resolve
 from rayllm_engine.direct import PublicEndpoints, not_found
 from rayllm_engine.disconnects import EndsOnDisconnect
@@ -139,6 +140,7 @@ class RayLLMServer(LLMServer):  # type: ignore[misc]  # Ray is not installed whe
         app.add_middleware(EndsOnDisconnect)
         app.add_middleware(CountedRequests, count=self._count)
         app.add_middleware(CleanErrors)
+        app.add_middleware(ClosesAfterStreams)
         await self._warm_up_application(app)
         self._counts = True
         return app

@@ -1,6 +1,7 @@
-"""What a user of a cluster does, from `helm install` to `helm uninstall`, on a real node and with the real KubeRay.
+"""What a user of a cluster does, from `helm install` to `helm uninstall`, with real pods and the real KubeRay.
 
-One story: each step begins where the one before it ended. KUBERAY_OPERATOR names the program of KubeRay.
+One story: each step begins where the one before it ended. It runs on a node of this machine, on kind, or on the cluster
+of KUBECONFIG, as CLUSTER says (`tests/harness/real_cluster.py`).
 """
 
 import contextlib
@@ -9,7 +10,6 @@ import os
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,30 +17,15 @@ import yaml
 
 from rayllm_operator.cli.local_ray import free_ports
 from tests.harness import tiny_model
-from tests.harness.kuberay_crds import KUBERAY_KINDS, find_kuberay_crds
-from tests.harness.local_stack import (
-    CHECKOUT,
-    Kubectl,
-    control_plane,
-    engine_python,
-    first_free_port_of,
-    make_model,
-    program,
-    wait_for_kinds,
-    wait_until,
-)
-from tests.harness.release import SYSTEM, Release, load_image
+from tests.harness.local_stack import CHECKOUT, Kubectl, program, wait_until
+from tests.harness.real_cluster import ClusterKind, real_cluster
+from tests.harness.release import SMALL, SYSTEM, Release
 
 pytestmark = [pytest.mark.nodes, pytest.mark.timeout(1800)]
 
 EXAMPLES = CHECKOUT / "examples"
 NAME, MODEL_ID = "tiny-llama", "rayllm/tiny-llama"
 SPEC: dict[str, Any] = yaml.safe_load((EXAMPLES / "models" / "tiny-llama.yaml").read_text())["spec"]
-SMALL_HEAD = (
-    "configuration.head.cpu=200m",
-    "configuration.head.memory=4Gi",
-    "configuration.autoscaler.cpu=100m",
-)
 SECONDS = 300.0
 
 
@@ -89,24 +74,14 @@ class Node:
 
 @pytest.fixture(scope="module")
 def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
-    """Bring up a node with KubeRay and with both images, and install the chart."""
-    cluster, logs, (port,) = f"e2e-{os.getpid()}", tmp_path_factory.mktemp("e2e"), free_ports(1)
-    make_model(Path(SPEC["engine_config"]["hf_model_id"]), engine_python())
-    with control_plane(cluster, first_free_port_of(3), "--node") as kubectl, contextlib.ExitStack() as stack:
-        crds = find_kuberay_crds()
-        assert crds is not None, "KubeRay's CRDs are not at hand: set KUBERAY_CRDS"
-        kubectl.apply(crds, "--server-side")
-        wait_for_kinds(kubectl, *KUBERAY_KINDS)
-        command = [
-            os.environ["KUBERAY_OPERATOR"],
-            "-leader-election-namespace",
-            "default",
-            "-use-kubernetes-proxy",
-        ]
-        stack.enter_context(program("kuberay", command, logs, KUBECONFIG=str(kubectl.kubeconfig)))
+    """Install the chart on a real cluster: CLUSTER says which."""
+    kind = ClusterKind(os.environ.get("CLUSTER", "node"))
+    logs, (port,) = tmp_path_factory.mktemp("e2e"), free_ports(1)
+    with real_cluster(kind, f"e2e-{os.getpid()}", logs) as cluster, contextlib.ExitStack() as stack:
+        kubectl = cluster.kubectl
         stack.enter_context(program("kubectl-proxy", kubectl.start_proxy(port), logs))
-        release = Release(kubectl, load_image(cluster, "--operator"), load_image(cluster))
-        release.helm("install", "--create-namespace", *(f"--set={value}" for value in SMALL_HEAD))
+        release = Release(kubectl, cluster.operator_image, cluster.engine_image)
+        release.helm("install", "--create-namespace", *SMALL)
         yield Node(kubectl, release, port)
 
 
@@ -133,8 +108,7 @@ def an_edit_is_carried_out(node: Node) -> None:
 
 def an_upgrade_of_the_chart_restarts_no_model(node: Node) -> None:
     pods, generation = node.pods(), node.kubectl.json("get", "rayservice", NAME)["metadata"]["generation"]
-    values = (*SMALL_HEAD, "configuration.maxConcurrentRolls=2")
-    node.release.helm("upgrade", *(f"--set={value}" for value in values))
+    node.release.helm("upgrade", *SMALL, "--set=configuration.maxConcurrentRolls=2")
     node.wait("condition=Ready")
     assert node.pods() == pods
     assert node.kubectl.json("get", "rayservice", NAME)["metadata"]["generation"] == generation

@@ -1,7 +1,9 @@
 """Autoscaling of an echo engine behind the server class, on both data paths, as load and an edit change it."""
 
 import json
+import urllib.request
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -22,9 +24,10 @@ from tests.harness.serving import wait_until_served
 pytestmark = [pytest.mark.e2e, pytest.mark.alone, pytest.mark.timeout(600)]
 
 MODEL = "org/nowhere"
+TOKEN_SECONDS = 0.5
 ECHO = {
     "RAYLLM_VLLM_ENGINE_CLS": ENGINE_CLASS,
-    "RAYLLM_ECHO": json.dumps({"token_seconds": 0.5}),
+    "RAYLLM_ECHO": json.dumps({"token_seconds": TOKEN_SECONDS}),
 }
 ONGOING = 4
 START_SECONDS = 300.0
@@ -90,6 +93,14 @@ class Model:
         """Return clients of it, each of whom waits half a second for an answer of one token."""
         return ClosedLoop(self._endpoint, MODEL)
 
+    def stream(self, *, seconds: float) -> list[str]:
+        """Ask for an answer that takes so long, and return the lines of it."""
+        body = {"model": MODEL, "prompt": "Hello", "stream": True, "max_tokens": int(seconds / TOKEN_SECONDS)}
+        headers = {"Content-Type": "application/json"}
+        request = urllib.request.Request(f"{self._endpoint}/completions", json.dumps(body).encode(), headers)
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            return [line.decode().strip() for line in answer if line.strip()]
+
     def replicas(self) -> dict[str, str]:
         """Return the states of the model's replicas, by id."""
         return {each["replica_id"]: each["state"] for each in self._deployment().get("replicas", ())}
@@ -129,6 +140,7 @@ def test_load_adds_a_replica_an_edit_restarts_none_and_calm_removes_one(model: M
 
 def test_an_edit_lets_a_model_sleep_and_the_next_request_wakes_it(model: Model) -> None:
     """Bounds restart nothing, so a model may have to sleep on the direct path, which it started with."""
+    model.apply_and_wait()
     model.apply_and_wait(min_replicas=1)
     running = set(model.replicas())
     with model.clients() as load:
@@ -143,6 +155,19 @@ def test_an_edit_lets_a_model_sleep_and_the_next_request_wakes_it(model: Model) 
         wait_until("an answer", lambda: len(load.answers()) > asleep or None, seconds=SCALING_SECONDS)
         told = model.apply(min_replicas=1)
         wait_until("the new values in force", lambda: are_in_force(model, told), seconds=SCALING_SECONDS)
+    assert load.failures() == {}
+
+
+@pytest.mark.long
+def test_a_stream_outlives_the_haproxy_that_it_came_through(model: Model) -> None:
+    """A replica that comes replaces HAProxy's process, which by Ray's default ends after two minutes."""
+    model.apply_and_wait()
+    with ThreadPoolExecutor() as threads, model.clients() as load:
+        stream = threads.submit(model.stream, seconds=180)
+        load.set_clients(2 * ONGOING)
+        wait_until("answers of two replicas", lambda: answering(load, 2), seconds=SCALING_SECONDS)
+        load.set_clients(0)
+        assert stream.result()[-1] == "data: [DONE]"
     assert load.failures() == {}
 
 

@@ -38,24 +38,24 @@ class Kubectl:
 
     kubeconfig: Path
 
-    def __call__(self, *arguments: str) -> str:
-        """Run kubectl and return what it prints.
+    def __call__(self, *arguments: str, stdin: str = "") -> str:
+        """Run kubectl, with a text to read where it reads one, and return what it prints.
 
         Raises
         ------
         StackError
             With kubectl's own words, if it fails.
         """
-        return self._run(arguments).stdout
+        return self._run(arguments, stdin).stdout
 
     def warnings(self, *arguments: str) -> list[str]:
         """Run kubectl and return what the API server warned of."""
         lines = self._run(arguments).stderr.splitlines()
         return [line.removeprefix("Warning: ") for line in lines if line.startswith("Warning: ")]
 
-    def _run(self, arguments: Sequence[str]) -> subprocess.CompletedProcess[str]:
+    def _run(self, arguments: Sequence[str], stdin: str = "") -> subprocess.CompletedProcess[str]:
         command = [_kubectl(), "--kubeconfig", str(self.kubeconfig), *arguments]
-        result = subprocess.run(command, capture_output=True, text=True, check=False)
+        result = subprocess.run(command, input=stdin, capture_output=True, text=True, check=False)
         if result.returncode:
             raise StackError(f"kubectl {' '.join(arguments)}: {result.stderr.strip()}")
         return result

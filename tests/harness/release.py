@@ -11,6 +11,11 @@ from tests.harness.local_stack import CHECKOUT, Kubectl
 SYSTEM, NAME = "rayllm-system", "rayllm-rayllm-operator"
 """The namespace of the release, and the name of its objects."""
 
+SMALL = tuple(
+    f"--set=configuration.{value}" for value in ("head.cpu=200m", "head.memory=4Gi", "autoscaler.cpu=100m")
+)
+"""Options for a node of two CPUs that runs a head and a replica."""
+
 _KINDS = (
     "deployment,pod,service,configmap,serviceaccount,role,rolebinding,networkpolicy,poddisruptionbudget,"
     "clusterrole,clusterrolebinding,validatingadmissionpolicy,validatingadmissionpolicybinding"

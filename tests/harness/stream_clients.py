@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from http import HTTPStatus
 from typing import Any
 
 import aiohttp
@@ -68,7 +69,9 @@ class Clients:
             "stream": True,
         }
         async with self._session.post(f"{self._url}/v1/completions", json=body) as answer:
-            answer.raise_for_status()
+            if answer.status != HTTPStatus.OK:
+                # The text says who refused: the API server's proxy, HAProxy or the engine.
+                raise aiohttp.ClientError(f"{answer.status}: {(await answer.text()).strip()!r}")
             async for line in answer.content:
                 if line.strip():
                     yield line.decode().strip()

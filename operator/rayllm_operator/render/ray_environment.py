@@ -14,6 +14,9 @@ RAY_ENVIRONMENT = {
     # A replica that is removed would keep its GPUs for 30 s, until load balancers outside of the cluster have
     # forgotten it. Our HAProxies are told at once, and where one is refused it tries another replica.
     "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "5",
+    # In seconds: a replica that comes or goes replaces HAProxy's process, and the former one ends after that
+    # long with all the answers that it still streams. It is as long as HAProxy waits for a client.
+    "RAY_SERVE_HAPROXY_HARD_STOP_AFTER_S": "3600",
     # Ray runs its workers at nice 15, behind every other process of the pod.
     "RAY_worker_niceness": "0",
 }
