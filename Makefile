@@ -125,7 +125,7 @@ e2e: ENGINE = cpu
 e2e: REGISTRY = localhost/rayllm
 endif
 e2e: setup $(if $(filter node,$(CLUSTER)),engine control-plane node-parts) $(if $(filter kind,$(CLUSTER)),images) ## A release from install to uninstall, with a model; CLUSTER=node, kind or current
-	$(BIN)/pytest tests/cluster
+	$(BIN)/pytest -rP tests/cluster
 
 test-long: setup engine control-plane ## What `make test` leaves out, and property tests with 10,000 cases each: for the night
 	$(BIN)/pytest -m long tests/e2e

@@ -7,6 +7,7 @@ of KUBECONFIG, as CLUSTER says (`tests/harness/real_cluster.py`).
 import contextlib
 import json
 import os
+import time
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -26,6 +27,8 @@ pytestmark = [pytest.mark.nodes, pytest.mark.timeout(1800)]
 EXAMPLES = CHECKOUT / "examples"
 NAME, MODEL_ID = "tiny-llama", "rayllm/tiny-llama"
 SPEC: dict[str, Any] = yaml.safe_load((EXAMPLES / "models" / "tiny-llama.yaml").read_text())["spec"]
+CHILDREN = "rayservice,raycluster,pod,service,poddisruptionbudget"
+FILES = ("volumes/models.yaml", "pools/cpu.yaml", "models/tiny-llama.yaml")
 SECONDS = 300.0
 
 
@@ -36,6 +39,12 @@ class Node:
     kubectl: Kubectl
     release: Release
     port: int
+    others: frozenset[str]
+    """What the namespace held before, as :meth:`objects` names it."""
+
+    def objects(self) -> frozenset[str]:
+        """Return kind and name of what a model could leave behind."""
+        return frozenset(self.kubectl("get", CHILDREN, "--output=name").split())
 
     def wait(self, condition: str, seconds: float = 600) -> None:
         """Wait for the model as users do; a failure shows what they would look at next."""
@@ -82,7 +91,8 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
         stack.enter_context(program("kubectl-proxy", kubectl.start_proxy(port), logs))
         release = Release(kubectl, cluster.operator_image, cluster.engine_image)
         release.helm("install", "--create-namespace", *SMALL)
-        yield Node(kubectl, release, port)
+        others = frozenset(kubectl("get", CHILDREN, "--output=name").split())
+        yield Node(kubectl, release, port, others)
 
 
 def test_from_install_to_uninstall(node: Node) -> None:
@@ -90,12 +100,13 @@ def test_from_install_to_uninstall(node: Node) -> None:
     an_edit_is_carried_out(node)
     an_upgrade_of_the_chart_restarts_no_model(node)
     another_operator_takes_over(node)
+    a_head_that_dies_is_an_outage_and_comes_back(node)
     the_model_goes(node)
     the_chart_goes(node)
 
 
 def a_model_serves(node: Node) -> None:
-    for path in ("volumes/models.yaml", "pools/cpu.yaml", "models/tiny-llama.yaml"):
+    for path in FILES:
         node.kubectl.apply(EXAMPLES / path)
     node.wait("condition=Ready", 900)
     assert node.answer() == tiny_model.SENTENCE.partition(" and no opinions")[0]
@@ -123,15 +134,23 @@ def another_operator_takes_over(node: Node) -> None:
     assert node.pods() == pods, "queue limits change in place"
 
 
+def a_head_that_dies_is_an_outage_and_comes_back(node: Node) -> None:
+    """Without head.faultTolerance; docs/operations.md has the seconds."""
+    head = "--selector=ray.io/node-type=head"
+    began = time.monotonic()
+    node.kubectl("delete", "pod", head, "--grace-period=0", "--force")
+    node.wait("condition=Ready=False")
+    print(f"not Ready after {time.monotonic() - began:.0f} s")  # noqa: T201 - pytest -rP shows it
+    node.wait("condition=Ready")
+    assert node.answer() == tiny_model.SENTENCE.partition("smallest")[0]
+    print(f"serves again after {time.monotonic() - began:.0f} s")  # noqa: T201 - pytest -rP shows it
+
+
 def the_model_goes(node: Node) -> None:
     node.kubectl("delete", "llm", NAME, "--timeout=120s")
-    kinds = "rayservice,raycluster,pod,service,poddisruptionbudget"
-
-    def is_gone() -> bool | None:
-        found = node.kubectl.json("get", kinds)["items"]
-        return [each["metadata"]["name"] for each in found] == ["kubernetes"] or None
-
-    wait_until("the end of the model's objects", is_gone, seconds=SECONDS)
+    wait_until("the end of its objects", lambda: node.objects() == node.others or None, seconds=SECONDS)
+    for path in FILES[:2]:
+        node.kubectl("delete", "--filename", str(EXAMPLES / path), "--timeout=120s")
 
 
 def the_chart_goes(node: Node) -> None:

@@ -33,7 +33,7 @@ Kill = Callable[[], None]
 
 
 Deletion = Callable[[str], Awaitable[None]]
-"""Deletes the model; takes the propagation policy."""
+"""Deletes the model or its namespace; takes the propagation policy."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +50,8 @@ class Surroundings:
     """Returns the names of all objects of a kind that ever were."""
     delete_model: Deletion
     """Deletes the model, as a user does."""
+    delete_namespace: Deletion
+    """Deletes the namespace of the model."""
 
 
 class Fault:

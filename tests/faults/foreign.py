@@ -50,7 +50,7 @@ class Edit:
 
 
 def edits(rendered: dict[str, Object], pool: str) -> Iterator[Edit]:
-    """Yield an edit for each field that the operator renders, and one that removes each label and annotation."""
+    """Yield an edit for each field that is rendered, and one that removes each label, annotation and owner."""
     for edit in _edits(rendered):
         path = tuple(POOL if part == pool else part for part in edit.path)
         value = POOL_TEXT if isinstance(edit.value, str) and pool in edit.value else edit.value
@@ -64,6 +64,7 @@ def _edits(rendered: dict[str, Object]) -> Iterator[Edit]:
             continue
         for path, value in _leaves(manifest["spec"], ("spec",)):
             yield Edit(plural, path, _other(value))
+        yield Edit(plural, ("metadata", "ownerReferences"), None)
         for section in ("labels", "annotations"):
             for name in manifest["metadata"].get(section) or {}:
                 if (plural, name) not in _LEFT_ALONE:
@@ -140,7 +141,8 @@ async def _child(site: Site, edit: Edit) -> Object:
         }
         for section in ("labels", "annotations")
     }
-    return {"spec": found["spec"], **own}
+    owners = {"ownerReferences": metadata.get("ownerReferences")}
+    return {"spec": found["spec"], **own, **owners}
 
 
 def _kind(edit: Edit) -> Kind:

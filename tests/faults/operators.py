@@ -47,9 +47,10 @@ class Zygote:
             process.stdin.close()
             await process.wait()
 
-    async def fork(self, arguments: list[str], kubeconfig: Path, log: Path) -> int:
-        """Start an operator; return its process id."""
-        order = {"arguments": arguments, "kubeconfig": str(kubeconfig), "log": str(log)}
+    async def fork(self, arguments: list[str], kubeconfig: Path, log: Path, skew_seconds: int = 0) -> int:
+        """Start an operator, whose clock may be ahead; return its process id."""
+        files = {"kubeconfig": str(kubeconfig), "log": str(log)}
+        order = {"arguments": arguments, **files, "skew_seconds": skew_seconds}
         born: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self._born.append(born)
         assert self._process.stdin is not None
@@ -82,6 +83,8 @@ class Operator:
     port: int
     """Port of the proxy that it takes for the API server."""
     settings: dict[str, Any] = field(default_factory=dict)
+    skew_seconds: int = 0
+    """How far the clock of the next process is ahead."""
     pid: int = 0
     starts: int = 0
     _task: asyncio.Task[None] | None = None
@@ -124,7 +127,7 @@ class Operator:
         arguments = ["--configuration", str(self.folder / "configuration.yaml"), "--http-port", "0"]
         arguments += ["--service-access", "ApiServerProxy"]
         arguments += ["--namespace", self.namespace] if self.namespace else []
-        self.pid = await self.zygote.fork(arguments, self.folder / "kubeconfig", self.log)
+        self.pid = await self.zygote.fork(arguments, self.folder / "kubeconfig", self.log, self.skew_seconds)
         self.starts += 1
 
 

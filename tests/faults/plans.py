@@ -1,18 +1,29 @@
 """Which trials there are: one of each fault at every request and at every event of a scenario's reference.
 
-Beside them the model is deleted at every request that changes something, each rendered field is written by somebody
-else, and a second operator works along.
+Beside them the model or its namespace is deleted at every request that changes something, each rendered field is
+written by somebody else, a second operator works along, and one whose clock is wrong takes over.
 """
 
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from tests.faults.calls import Call
+from tests.faults.endings import model_held_back, namespace_ends, ray_service_held_back
 from tests.faults.faults import REFUSALS, Fault
 from tests.faults.foreign import Edit, edits, meddle
 from tests.faults.mutations import Mutation, mutate, mutations
 from tests.faults.pool_mutations import mutate_pool, pool_mutations
-from tests.faults.request_faults import AtCall, Crash, Cut, Deleted, Hang, Refused, Reset, Revoked
+from tests.faults.request_faults import (
+    AtCall,
+    Crash,
+    Cut,
+    Deleted,
+    Hang,
+    NamespaceDeleted,
+    Refused,
+    Reset,
+    Revoked,
+)
 from tests.faults.scenarios import Scenario
 from tests.faults.site import Site
 from tests.faults.stale_reads import Stale
@@ -66,7 +77,14 @@ def plans(scenario: Scenario, expected: Reference) -> Iterator[Plan]:
                     str(call),
                     _deleted(scenario, Deleted(call, propagation=propagation)),
                 )
+            fault = NamespaceDeleted(call)
+            yield Plan(scenario.name, fault.name, str(call), _without_namespace(scenario, fault))
     yield Plan(scenario.name, "a second operator", "all the time", _with_second_operator(scenario))
+    for hours in (-26, 26):
+        yield Plan(scenario.name, "a wrong clock", f"{hours:+} hours", _with_clock(scenario, hours))
+    if scenario.name == "restart":
+        yield Plan(scenario.name, "somebody else's finalizer", "RayService", _ending(ray_service_held_back))
+        yield Plan(scenario.name, "somebody else's finalizer", "LLMModel", _ending(model_held_back))
 
 
 def with_fault(scenario: Scenario, fault: Fault) -> Attempt:
@@ -83,6 +101,29 @@ def _with_second_operator(scenario: Scenario) -> Attempt:
         async with site.second_operator():
             _, problems = await trial(site, scenario, Fault(), expected[scenario.name])
         return True, problems
+
+    return attempt
+
+
+def _with_clock(scenario: Scenario, hours: int) -> Attempt:
+    async def attempt(site: Site, expected: References) -> tuple[bool, list[str]]:
+        async with site.with_clock(hours * 3600):
+            _, problems = await trial(site, scenario, Fault(), expected[scenario.name])
+        return True, problems
+
+    return attempt
+
+
+def _without_namespace(scenario: Scenario, fault: Deleted) -> Attempt:
+    async def attempt(site: Site, _: References) -> tuple[bool, list[str]]:
+        return await namespace_ends(site, scenario, fault)
+
+    return attempt
+
+
+def _ending(ends: Callable[[Site, Reference], Awaitable[tuple[bool, list[str]]]]) -> Attempt:
+    async def attempt(site: Site, expected: References) -> tuple[bool, list[str]]:
+        return await ends(site, expected["delete"])
 
     return attempt
 

@@ -78,6 +78,8 @@ class FaultyProxy:
         """Ends the operator behind this proxy."""
         self.delete_model: Deletion = _delete_nothing
         """Deletes the model as a user does, with a propagation policy."""
+        self.delete_namespace: Deletion = _delete_nothing
+        """Deletes the namespace."""
         self.rendered: dict[str, Event] = {}
         """What the operator created or applied last, by plural name of the kind."""
         self.port = 0
@@ -85,7 +87,8 @@ class FaultyProxy:
     def arm(self, fault: Fault) -> None:
         """Begin to count anew, and let a fault strike from now on."""
         self._fault, self._names, self.record = fault, CallNames(), Record(_now())
-        fault.armed(Surroundings(self.cut, self.kill, self._older, self._names_of, self.delete_model))
+        deletions = (self.delete_model, self.delete_namespace)
+        fault.armed(Surroundings(self.cut, self.kill, self._older, self._names_of, *deletions))
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator["FaultyProxy"]:

@@ -199,12 +199,28 @@ class Deleted(AtCall):
     async def strike(self, forward: Forward) -> Reply:
         """Delete, and then carry the request out."""
         assert self._surroundings is not None
-        await self._surroundings.delete_model(self.propagation)
+        await self._delete(self._surroundings)
         self._done.set()
         return await forward()
+
+    async def _delete(self, surroundings: Surroundings) -> None:
+        await surroundings.delete_model(self.propagation)
 
     async def until_struck(self, seconds: float) -> None:
         """Wait until the model was deleted, but not for longer than so many seconds."""
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._done.wait()
+
+
+@dataclass
+class NamespaceDeleted(Deleted):
+    """Somebody deletes the namespace while the request is on its way."""
+
+    @property
+    def name(self) -> str:
+        """What goes wrong."""
+        return "namespace deleted"
+
+    async def _delete(self, surroundings: Surroundings) -> None:
+        await surroundings.delete_namespace(self.propagation)

@@ -126,6 +126,40 @@ class Site:
             if child is not None and not child["metadata"].get("deletionTimestamp"):
                 await self.world.api.delete(kind, child)
 
+    async def delete_namespace(self, _: str = "") -> None:
+        """Delete the namespace with all that it holds."""
+        await self.world.admin.request("DELETE", NAMESPACE.path(None, self.namespace))
+
+    async def create_namespace(self) -> None:
+        """Make the namespace."""
+        manifest = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": self.namespace}}
+        await self.world.api.create(NAMESPACE, manifest)
+
+    async def until_namespace_is_gone(self) -> None:
+        """Wait until the namespace is gone."""
+        deadline = asyncio.get_running_loop().time() + SECONDS
+        while (found := await self.find(NAMESPACE, self.namespace)) is not None:
+            assert asyncio.get_running_loop().time() < deadline, f"the namespace stays: {found['status']}"
+            await asyncio.sleep(0.2)
+
+    async def set_finalizers(self, kind: Kind, finalizers: list[str]) -> None:
+        """Write the finalizers of the model or a child, where it is still there."""
+        if await self.find(kind) is not None:
+            path, query = kind.path(self.namespace, NAME), {"fieldManager": "meddler"}
+            patch = {"metadata": {"finalizers": finalizers}}
+            await self.world.admin.request("PATCH", path, patch, query, "application/merge-patch+json")
+
+    @asynccontextmanager
+    async def with_clock(self, skew_seconds: int) -> AsyncIterator[None]:
+        """Let an operator take over whose clock is wrong, and one whose clock is right in the end."""
+        for skew in (skew_seconds, 0):
+            self.operator.skew_seconds = skew
+            since = len(self.proxy.record.calls)
+            self.operator.kill()
+            await self.until_watching(since)
+            if skew:
+                yield
+
     @asynccontextmanager
     async def second_operator(self) -> AsyncIterator[None]:
         """Let another operator work beside the first one, with no Lease between them."""
@@ -267,8 +301,6 @@ async def new_site(world: World) -> AsyncIterator[Site]:
     """Make a namespace with a pool and an operator; in the end all of it goes."""
     token = secrets.token_hex(3)
     namespace = f"fault-{token}"
-    metadata = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}}
-    await world.api.create(NAMESPACE, metadata)
     folder = world.folder / namespace
     folder.mkdir()
     proxy = FaultyProxy(world.admin, world.kuberay.ray, world.history, namespace, f"pool-{token}")
@@ -276,6 +308,8 @@ async def new_site(world: World) -> AsyncIterator[Site]:
         operator = Operator(world.zygote, folder, namespace, proxy.port)
         site = Site(world, namespace, proxy, operator)
         proxy.kill, proxy.delete_model = operator.kill, site.delete_model
+        proxy.delete_namespace = site.delete_namespace
+        await site.create_namespace()
         try:
             await site.apply_pool()
             await operator.start()

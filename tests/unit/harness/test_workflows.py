@@ -26,7 +26,7 @@ def test_they_call_targets_that_exist(path: Any) -> None:
         if line.startswith("make ")
     ]
     assert called
-    assert {target for targets in called for target in targets} <= TARGETS
+    assert {word for words in called for word in words if "=" not in word} <= TARGETS
 
 
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)

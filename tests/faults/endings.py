@@ -1,0 +1,92 @@
+"""A model that goes with its namespace, and deletions that somebody else holds back."""
+
+import asyncio
+from contextlib import suppress
+
+from tests.faults.admin import LLM_MODEL
+from tests.faults.differences import differences
+from tests.faults.faults import Fault
+from tests.faults.request_faults import Deleted
+from tests.faults.scenarios import Scenario
+from tests.faults.site import SECONDS, Site
+from tests.faults.trial import CALLS_A_SECOND, CONVERGED_SECONDS, EXTRA_CALLS, Reference
+from tests.harness.kuberay_standin.kube import RAY_SERVICE
+
+FINALIZER = "example.com/wait"
+
+
+async def namespace_ends(site: Site, scenario: Scenario, fault: Deleted) -> tuple[bool, list[str]]:
+    """Delete the namespace while a scenario is under way; return whether it came to that, and what went wrong."""
+    site.proxy.arm(fault)
+    problems = []
+    try:
+        with suppress(AssertionError):  # of a user who is told that the namespace is going
+            await scenario.act(site)
+        await fault.until_struck(CONVERGED_SECONDS / 6)
+        if not fault.struck:
+            return False, []
+        await site.until_namespace_is_gone()
+        await site.until_quiet()
+        problems = _storm(site)
+    except AssertionError as error:
+        problems = [str(error)]
+    finally:
+        if fault.struck:
+            await site.create_namespace()
+    return True, problems
+
+
+async def ray_service_held_back(site: Site, gone: Reference) -> tuple[bool, list[str]]:
+    """Put a finalizer on the RayService, delete the model, and let go; return what went wrong."""
+    site.proxy.arm(Fault())
+    problems = []
+    try:
+        await site.set_finalizers(RAY_SERVICE, [FINALIZER])
+        await site.until_quiet()
+        if site.proxy.record.written:
+            problems.append(f"a finalizer was answered by writes: {dict(site.proxy.record.written)}")
+        await site.delete_model()
+        await site.until(lambda model: not model, "the model is gone")
+        await site.until_quiet()
+        held = await site.find(RAY_SERVICE) or {"metadata": {}}
+        if FINALIZER not in held["metadata"].get("finalizers", []):
+            problems.append("the RayService did not wait for who holds it back")
+    except AssertionError as error:
+        problems.append(str(error))
+    finally:
+        await site.set_finalizers(RAY_SERVICE, [])
+    return True, [*problems, *await _left(site, gone)]
+
+
+async def model_held_back(site: Site, gone: Reference) -> tuple[bool, list[str]]:
+    """Put a finalizer on the model, delete it, and let go: nothing is made for it meanwhile."""
+    site.proxy.arm(Fault())
+    problems = []
+    try:
+        await site.set_finalizers(LLM_MODEL, [FINALIZER])
+        await site.delete_model()
+        await site.until_quiet()
+        if site.proxy.record.created:
+            problems.append(f"made for a model that goes: {dict(site.proxy.record.created)}")
+    except AssertionError as error:
+        problems.append(str(error))
+    finally:
+        await site.set_finalizers(LLM_MODEL, [])
+    return True, [*problems, *await _left(site, gone)]
+
+
+def _storm(site: Site) -> list[str]:
+    record = site.proxy.record
+    elapsed = asyncio.get_running_loop().time() - record.began
+    too_many = len(record.calls) > EXTRA_CALLS + elapsed * CALLS_A_SECOND
+    return [f"{len(record.calls)} requests in {elapsed:.0f} s"] if too_many else []
+
+
+async def _left(site: Site, gone: Reference) -> list[str]:
+    """Return what is left of a deleted model after a while."""
+    deadline = asyncio.get_running_loop().time() + SECONDS
+    while left := list(differences(gone.state, await site.state())):
+        if asyncio.get_running_loop().time() > deadline:
+            return [f"left: {'; '.join(left[:3])}"]
+        await asyncio.sleep(0.2)
+    return []
