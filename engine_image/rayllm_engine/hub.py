@@ -19,6 +19,7 @@ from typing import Any
 from rayllm_engine.mirror.cache import ModelCache
 from rayllm_engine.mirror.disk import check_free
 from rayllm_engine.mirror.errors import HubError, MirrorError
+from rayllm_engine.mirror.eviction import make_room
 from rayllm_engine.mirror.fetch import hub_cache
 from rayllm_engine.progress import Reporter, Sink
 
@@ -70,9 +71,10 @@ def fetch_from_hub(model: str, revision: str | None = None, sink: Sink | None = 
         There is too little room on the disk.
     """
     cache = ModelCache(hub_cache(), model)
+    cache.mark_used()
     try:
         with cache.locked():
-            return _fetch(cache.blobs, model, revision, sink)
+            return _fetch(cache, model, revision, sink)
     except MirrorError:
         raise
     except Exception as error:
@@ -82,7 +84,7 @@ def fetch_from_hub(model: str, revision: str | None = None, sink: Sink | None = 
         raise
 
 
-def _fetch(blobs: Path, model: str, revision: str | None, sink: Sink | None) -> str:
+def _fetch(cache: ModelCache, model: str, revision: str | None, sink: Sink | None) -> str:
     from huggingface_hub import snapshot_download  # noqa: PLC0415 - what unit tests do needs no library
 
     download = partial(snapshot_download, model, revision=revision)
@@ -102,8 +104,11 @@ def _fetch(blobs: Path, model: str, revision: str | None, sink: Sink | None) -> 
         for each in listed
         if each.will_download and not any(fnmatchcase(each.filename, pattern) for pattern in older)
     )
-    check_free(blobs, total, _address(model))
-    with _progress(blobs, _address(model), total, sink):
+    if total:
+        make_room(hub_cache(), total)
+        check_free(cache.blobs, total, _address(model))
+        cache.mark_used(downloaded=True)
+    with _progress(cache.blobs, _address(model), total, sink):
         path: str = download(ignore_patterns=ignored)
     return path
 

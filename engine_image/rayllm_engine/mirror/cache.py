@@ -10,6 +10,7 @@ import hashlib
 import os
 import re
 import shutil
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,15 +55,49 @@ class ModelCache:
 
     def __init__(self, hub: Path, model: str, machine: str = "") -> None:
         name = f"models--{model.replace('/', '--')}"
-        self._folder = hub / name
-        self.blobs = self._folder / "blobs"
+        self.folder = hub / name
+        self.blobs = self.folder / "blobs"
         """Where the contents are."""
         self._machine = machine or this_machine()
         self._lock = hub / ".locks" / name / "rayllm"
+        self._mark = hub / ".locks" / name / "used"
+
+    @classmethod
+    def of_folder(cls, folder: Path) -> "ModelCache":
+        """Return the model that a folder of the cache holds."""
+        return cls(folder.parent, folder.name.removeprefix("models--"))
 
     def locked(self) -> contextlib.AbstractContextManager[None]:
         """Keep all other processes, here and on machines that share the cache, away from the folder."""
         return locked(self._lock, self._machine)
+
+    def mark_used(self, *, downloaded: bool = False) -> None:
+        """Note that somebody uses the model now; of one that was never downloaded nothing is noted."""
+        with contextlib.suppress(OSError):  # a volume that only reads
+            if downloaded or self._mark.exists():
+                self._mark.parent.mkdir(parents=True, exist_ok=True)
+                self._mark.touch()
+
+    def unused_seconds(self) -> float:
+        """Return how long ago somebody used the model; -1 if it was never downloaded."""
+        try:
+            return time.time() - self._mark.stat().st_mtime
+        except FileNotFoundError:
+            return -1.0
+
+    def discard_if_unused(self, seconds: float) -> bool:
+        """Delete the model if nobody has used it for so long; return whether it was deleted."""
+        if self.unused_seconds() < seconds:
+            return False
+        with self.locked():
+            if self.unused_seconds() < seconds:  # somebody came while this one waited
+                return False
+            stale = self.folder.with_name(f".{self.folder.name}.{self._machine}.old")
+            shutil.rmtree(stale, ignore_errors=True)
+            self.folder.rename(stale)
+            self._mark.unlink()
+        shutil.rmtree(stale, ignore_errors=True)
+        return True
 
     def missing(self, objects: Sequence[StoredObject]) -> list[Download]:
         """Return the downloads after which each of these objects has its blob."""
@@ -101,7 +136,7 @@ class ModelCache:
                 f"the mirror's `hash` object holds {revision[:140]!r}; expected one word of letters, digits,"
                 " dots, dashes and underscores, such as a git commit"
             )
-        snapshot = self._folder / "snapshots" / revision
+        snapshot = self.folder / "snapshots" / revision
         links = {each.path: self._blob(each).name for each in objects}
         if _links(snapshot) != links:
             self._replace(snapshot, links)
@@ -112,7 +147,7 @@ class ModelCache:
                     f"{snapshot / each.path}: was removed or replaced while the snapshot was made; the next"
                     " start makes it again"
                 )
-        reference = self._folder / "refs" / "main"
+        reference = self.folder / "refs" / "main"
         reference.parent.mkdir(parents=True, exist_ok=True)
         partial = reference.with_name(f"{reference.name}.{self._machine}{INCOMPLETE}")
         partial.write_text(revision)
@@ -140,7 +175,7 @@ class ModelCache:
         shutil.rmtree(stale, ignore_errors=True)
 
     def _prune(self) -> None:
-        linked = {name for each in (self._folder / "snapshots").iterdir() for name in _links(each).values()}
+        linked = {name for each in (self.folder / "snapshots").iterdir() for name in _links(each).values()}
         for blob in self.blobs.iterdir():
             ours = _BLOB.fullmatch(blob.name)
             if ours and not (ours[1] in linked and ours[2] in {None, _RECORD}):

@@ -15,6 +15,7 @@ from rayllm_engine.mirror import folder
 from rayllm_engine.mirror.cache import NO_HASH, ModelCache, Snapshot
 from rayllm_engine.mirror.credentials import request_credentials
 from rayllm_engine.mirror.errors import MirrorError, TransientError
+from rayllm_engine.mirror.eviction import make_room
 from rayllm_engine.mirror.file import Download
 from rayllm_engine.mirror.locks import this_machine
 from rayllm_engine.mirror.settings import ExtraFilesSettings, MirrorSettings, split_uri
@@ -50,6 +51,7 @@ def fetch(mirror: MirrorSettings, sink: Sink | None = None, *, verify: bool = Fa
         The model or an extra file cannot be had; what was right before is untouched.
     """
     cache = ModelCache(hub_cache(), mirror.model)
+    cache.mark_used()
     try:
         environment = _credentials(mirror)
         with cache.locked():
@@ -105,7 +107,10 @@ def _fetch_model(mirror: MirrorSettings, cache: ModelCache, store: Store, sink: 
     folder.check_is_model(store, found, taken)
     folder.check_paths(store, taken)
     revision = _revision(store, found)
-    download_all(store, cache.missing(taken), sink)
+    if missing := cache.missing(taken):
+        make_room(hub_cache(), sum(each.stored.size - each.allocated for each in missing))
+        cache.mark_used(downloaded=True)
+        download_all(store, missing, sink)
     snapshot = cache.publish(taken, revision)
     logger.info("%s: %d files are in %s", store.address(), len(taken), snapshot.path)
     return snapshot

@@ -14,9 +14,10 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from rayllm_engine.hub import fetch_from_hub
 from rayllm_engine.loading import plan_loading
-from rayllm_engine.mirror.cache import Snapshot, fingerprint
+from rayllm_engine.mirror.cache import ModelCache, Snapshot, fingerprint
 from rayllm_engine.mirror.errors import MirrorError
-from rayllm_engine.mirror.fetch import fetch
+from rayllm_engine.mirror.eviction import keep_marked
+from rayllm_engine.mirror.fetch import fetch, hub_cache
 from rayllm_engine.mirror.settings import MirrorSettings
 from rayllm_engine.progress import Sink
 
@@ -57,12 +58,15 @@ async def model_files(
         everywhere = partial(fetch_from_hub, plan.hub, plan.revision)
         paths = await on_every_node(everywhere, partial(everywhere, sink=sink))
         engine.hf_model_id = _same_path(paths)
+        keep_marked(ModelCache(hub_cache(), plan.hub))
     elif plan.source is not None:
         engine.hf_model_id = plan.source
     if snapshot is None:
         yield
         return
     engine.hf_model_id = snapshot.path
+    if plan.mirror is not None:
+        keep_marked(ModelCache(hub_cache(), plan.mirror.model))
     yield
     if set(await on_every_node(partial(fingerprint, Path(snapshot.path)))) != {snapshot.fingerprint}:
         raise MirrorError(
