@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .PHONY: help setup engine control-plane node-parts demo demo-check demo-down node kind images push release test test-fast test-unit test-integration \
-	test-e2e test-image test-nodes test-release test-long test-faults e2e bench-datapath bench-autoscale bench-mirror bench-controlplane soak docs engine-table lint format generate check-generated lock clean
+	test-e2e test-image test-nodes test-release test-long test-faults e2e bench-datapath bench-autoscale bench-mirror bench-controlplane soak docs pictures engine-table lint format generate check-generated lock clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -164,6 +164,9 @@ format: setup ## Format the code
 docs: build/docs-venv/complete ## Build the site of docs/ into build/site
 	NO_MKDOCS_2_WARNING=1 build/docs-venv/bin/mkdocs build --quiet
 	@echo build/site/index.html
+
+pictures: setup engine control-plane ## Draw the terminal sessions of docs/pictures from commands that run on the demo's cluster
+	@$(BIN)/python -m tests.harness.pictures
 
 build/docs-venv/complete: requirements/docs.lock
 	$(PYTHON) -m venv build/docs-venv

@@ -68,7 +68,7 @@ def main() -> int:
         signal.signal(number, _interrupt)
     story = Story()
     try:
-        with _only_one(), contextlib.ExitStack() as stack:
+        with only_one(), contextlib.ExitStack() as stack:
             run(story, stack, stay=not arguments.check)
             story.say("taking everything down ...")
     except StackError as error:
@@ -86,7 +86,8 @@ def _interrupt(_number: int, _frame: FrameType | None) -> None:
 
 
 @contextlib.contextmanager
-def _only_one() -> Iterator[None]:
+def only_one() -> Iterator[None]:
+    """Keep out others who would take the demo's ports."""
     STATE.mkdir(parents=True, exist_ok=True)
     lock = STATE / "pid"
     if (running := _running(lock)) is not None:
@@ -120,8 +121,8 @@ def take_down() -> int:
     return 0
 
 
-def run(story: Story, stack: contextlib.ExitStack, *, stay: bool) -> None:
-    """Tell the whole story; what it started is on the stack."""
+def run(story: Story, stack: contextlib.ExitStack, *, stay: bool) -> Kubectl:
+    """Tell the whole story; what it started is on the stack. Returns kubectl for its cluster."""
     with story.step("generating a two-layer Llama and its tokenizer"):
         python = local_stack.engine_python()
         local_stack.make_model(MODEL_DIRECTORY, python)
@@ -146,6 +147,7 @@ def run(story: Story, stack: contextlib.ExitStack, *, stay: bool) -> None:
         while True:
             check()
             time.sleep(1)
+    return kubectl
 
 
 def _start_programs(

@@ -54,7 +54,7 @@ class Kubectl:
         return [line.removeprefix("Warning: ") for line in lines if line.startswith("Warning: ")]
 
     def _run(self, arguments: Sequence[str], stdin: str = "") -> subprocess.CompletedProcess[str]:
-        command = [_kubectl(), "--kubeconfig", str(self.kubeconfig), *arguments]
+        command = [kubectl_program(), "--kubeconfig", str(self.kubeconfig), *arguments]
         result = subprocess.run(command, input=stdin, capture_output=True, text=True, check=False)
         if result.returncode:
             raise StackError(f"kubectl {' '.join(arguments)}: {result.stderr.strip()}")
@@ -70,10 +70,10 @@ class Kubectl:
 
     def start_proxy(self, port: int) -> list[str]:
         """Return the command of ``kubectl proxy`` on a local port."""
-        return [_kubectl(), "--kubeconfig", str(self.kubeconfig), "proxy", "--port", str(port)]
+        return [kubectl_program(), "--kubeconfig", str(self.kubeconfig), "proxy", "--port", str(port)]
 
 
-def _kubectl() -> str:
+def kubectl_program() -> str:
     """Find kubectl where the cluster script builds it, when there is none on the PATH."""
     built = Path(os.environ.get("CLUSTER_HOME", _cache() / "rayllm-cluster")) / "bin" / "kubectl"
     for folder in os.environ.get("PATH", "").split(os.pathsep):
