@@ -195,13 +195,18 @@ class Site:
         raise AssertionError(f"{what}: not within {seconds:.0f} s; status {json.dumps(status)}")
 
     async def until_one_cluster(self) -> None:
-        """Wait until no RayCluster is left from before a change."""
+        """Wait until no RayCluster is left from before a change, and no pod of such a one."""
         deadline = asyncio.get_running_loop().time() + SECONDS
-        while len(found := await self.all(RAY_CLUSTER)) > 1 or any(
-            pod["metadata"].get("deletionTimestamp") for pod in await self.all(POD)
-        ):
-            assert asyncio.get_running_loop().time() < deadline, f"{len(found)} RayClusters stay"
+        while left := await self._left_from_before():
+            assert asyncio.get_running_loop().time() < deadline, f"these stay: {left}"
             await asyncio.sleep(0.1)
+
+    async def _left_from_before(self) -> list[str]:
+        clusters = [cluster["metadata"]["name"] for cluster in await self.all(RAY_CLUSTER)]
+        pods = [pod["metadata"] for pod in await self.all(POD)]
+        own = [pod for pod in pods if pod["labels"]["ray.io/cluster"] in clusters]
+        stale = [pod["name"] for pod in pods if pod not in own or pod.get("deletionTimestamp")]
+        return [*stale, *(clusters if len(clusters) > 1 else ())]
 
     async def until_quiet(self) -> None:
         """Wait until nothing has been written for a while: two full looks of the operator."""
