@@ -163,7 +163,7 @@ format: setup ## Format the code
 
 docs: build/docs-venv/complete ## Build the site of docs/ into build/site
 	NO_MKDOCS_2_WARNING=1 build/docs-venv/bin/mkdocs build --quiet
-	@echo build/site/index.html
+	@echo "build/site/index.html; with the search: python3 -m http.server --directory build/site"
 
 pictures: setup engine control-plane ## Draw the terminal sessions of docs/pictures from commands that run on the demo's cluster
 	@$(BIN)/python -m tests.harness.pictures
