@@ -135,5 +135,8 @@ def _kuberay(kubectl: Kubectl, logs: Path) -> Iterator[None]:
         elif KUBERAY_KINDS[0] not in kubectl("api-resources", "--api-group=ray.io", "--output=name").split():
             source = ("kuberay-operator", "--repo", KUBERAY_CHARTS, "--version", KUBERAY_VERSION)
             place = ("--namespace", "kuberay-system", "--create-namespace", "--wait")
-            helm("install", "kuberay-operator", *source, *place, kubectl=kubectl)
+            try:
+                helm("install", "kuberay-operator", *source, *place, kubectl=kubectl)
+            except StackError as error:
+                raise StackError(f"no KubeRay: {error}; KUBERAY_OPERATOR may name a built one") from error
         yield
