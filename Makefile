@@ -120,8 +120,8 @@ test-release: setup ## The chart on a real node, from install to uninstall: 2 mi
 # node: a node of this machine (root); kind: images are built and loaded; current: KUBECONFIG's, which pulls from REGISTRY.
 CLUSTER ?= node
 export CLUSTER
-ifeq ($(CLUSTER),kind)
 e2e: ENGINE = cpu
+ifeq ($(CLUSTER),kind)
 e2e: REGISTRY = localhost/rayllm
 endif
 e2e: setup $(if $(filter node,$(CLUSTER)),engine control-plane node-parts) $(if $(filter kind,$(CLUSTER)),images) ## A release from install to uninstall, with a model; CLUSTER=node, kind or current

@@ -21,6 +21,7 @@ from rayllm_engine.mirror.disk import check_free
 from rayllm_engine.mirror.errors import HubError, MirrorError
 from rayllm_engine.mirror.eviction import make_room
 from rayllm_engine.mirror.fetch import hub_cache
+from rayllm_engine.mirror.marks import in_use
 from rayllm_engine.progress import Reporter, Sink
 
 logger = logging.getLogger("ray.serve")
@@ -51,7 +52,9 @@ _HELP = {
 """What to do about an answer of the Hub, by HTTP status."""
 
 
-def fetch_from_hub(model: str, revision: str | None = None, sink: Sink | None = None) -> str:
+def fetch_from_hub(
+    model: str, revision: str | None = None, sink: Sink | None = None, *, evictable: bool = True
+) -> str:
     """Download what is not here yet of a model, and return the path of its snapshot.
 
     Parameters
@@ -62,6 +65,8 @@ def fetch_from_hub(model: str, revision: str | None = None, sink: Sink | None = 
         A branch, tag or commit. Default: the Hub's ``main``.
     sink
         Is told the progress, besides the log.
+    evictable
+        Whether the model may be deleted for another once nobody has used it for a while.
 
     Raises
     ------
@@ -71,9 +76,8 @@ def fetch_from_hub(model: str, revision: str | None = None, sink: Sink | None = 
         There is too little room on the disk.
     """
     cache = ModelCache(hub_cache(), model)
-    cache.mark_used()
     try:
-        with cache.locked():
+        with in_use(cache, evictable=evictable), cache.locked():
             return _fetch(cache, model, revision, sink)
     except MirrorError:
         raise
@@ -107,7 +111,6 @@ def _fetch(cache: ModelCache, model: str, revision: str | None, sink: Sink | Non
     if total:
         make_room(hub_cache(), total)
         check_free(cache.blobs, total, _address(model))
-        cache.mark_used(downloaded=True)
     with _progress(cache.blobs, _address(model), total, sink):
         path: str = download(ignore_patterns=ignored)
     return path
@@ -224,7 +227,7 @@ def main(arguments: Sequence[str]) -> int:
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     settings: tuple[Any, ...] = tuple(arguments)
     try:
-        print(fetch_from_hub(*settings))  # noqa: T201 (its output is its purpose)
+        print(fetch_from_hub(*settings, evictable=False))  # noqa: T201 (its output is its purpose)
     except MirrorError as error:
         print(error, file=sys.stderr)  # noqa: T201
         return 1

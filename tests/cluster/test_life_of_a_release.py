@@ -5,11 +5,14 @@ of KUBECONFIG, as CLUSTER says (`tests/harness/real_cluster.py`).
 """
 
 import contextlib
+import http.client
 import json
 import os
+import threading
 import time
 import urllib.request
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,8 +36,8 @@ SECONDS = 300.0
 
 
 @dataclass(frozen=True)
-class Node:
-    """A cluster of one node, the chart on it, and a way to its Services."""
+class Installed:
+    """A cluster, the chart on it, and a way to its Services."""
 
     kubectl: Kubectl
     release: Release
@@ -58,11 +61,20 @@ class Node:
         """Read the model."""
         return self.kubectl.json("get", "llm", NAME)
 
-    def ready(self) -> bool:
-        """Return whether the model says that it serves."""
-        return bool(self.model()["status"]["ready"] == "True")
+    def generation(self) -> int:
+        """Return the generation of the RayService."""
+        return int(self.kubectl.json("get", "rayservice", NAME)["metadata"]["generation"])
 
-    def answer(self) -> str:
+    def last_answer(self, over: threading.Event) -> float:
+        """Ask again and again, and return when the last answer came, by ``time.monotonic``."""
+        last = time.monotonic()
+        while not over.wait(0.5):
+            with contextlib.suppress(OSError, http.client.HTTPException):
+                self.answer(seconds=2)
+                last = time.monotonic()
+        return last
+
+    def answer(self, *, seconds: float = 60) -> str:
         """Ask the model through its Service."""
         url = f"http://127.0.0.1:{self.port}/api/v1/namespaces/default/services/{NAME}:http/proxy/v1"
         messages = [{"role": "user", "content": "What is the capital of France?"}]
@@ -70,7 +82,7 @@ class Node:
         request = urllib.request.Request(
             f"{url}/chat/completions", body, {"Content-Type": "application/json"}
         )
-        with urllib.request.urlopen(request, timeout=60) as response:
+        with urllib.request.urlopen(request, timeout=seconds) as response:
             return str(json.loads(response.read())["choices"][0]["message"]["content"])
 
     def pods(self) -> set[str]:
@@ -86,7 +98,7 @@ class Node:
 
 
 @pytest.fixture(scope="module")
-def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installed]:
     """Install the chart on a real cluster: CLUSTER says which."""
     kind = ClusterKind(os.environ.get("CLUSTER", "node"))
     logs, (port,) = tmp_path_factory.mktemp("e2e"), free_ports(1)
@@ -94,73 +106,84 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
         kubectl = cluster.kubectl
         stack.enter_context(program("kubectl-proxy", kubectl.start_proxy(port), logs))
         release = Release(kubectl, cluster.operator_image, cluster.engine_image)
+        stack.callback(release.uninstall)
+        stack.callback(take_away, kubectl)
         release.helm("install", "--create-namespace", *SMALL)
         others = frozenset(kubectl("get", CHILDREN, "--output=name").split())
-        yield Node(kubectl, release, port, others)
+        yield Installed(kubectl, release, port, others)
 
 
-def test_from_install_to_uninstall(node: Node) -> None:
-    a_model_serves(node)
-    an_edit_is_carried_out(node)
-    an_upgrade_of_the_chart_restarts_no_model(node)
-    another_operator_takes_over(node)
-    a_head_that_dies_is_an_outage_and_comes_back(node)
-    the_model_goes(node)
-    the_chart_goes(node)
+def take_away(kubectl: Kubectl) -> None:
+    """Delete what is left of the model and its surroundings, wherever the story broke off."""
+    for path in reversed(FILES):
+        kubectl("delete", "--filename", str(EXAMPLES / path), "--ignore-not-found", "--timeout=180s")
 
 
-def a_model_serves(node: Node) -> None:
+def test_from_install_to_uninstall(cluster: Installed) -> None:
+    a_model_serves(cluster)
+    an_edit_is_carried_out(cluster)
+    an_upgrade_of_the_chart_restarts_no_model(cluster)
+    another_operator_takes_over(cluster)
+    a_head_that_dies_is_an_outage_and_comes_back(cluster)
+    the_model_goes(cluster)
+    the_chart_goes(cluster)
+
+
+def a_model_serves(cluster: Installed) -> None:
     for path in FILES:
-        node.kubectl.apply(EXAMPLES / path)
-    node.wait("condition=Ready", 900)
-    assert node.answer() == tiny_model.SENTENCE.partition(" and no opinions")[0]
+        cluster.kubectl.apply(EXAMPLES / path)
+    cluster.wait("condition=Ready", 900)
+    assert cluster.answer() == tiny_model.SENTENCE.partition(" and no opinions")[0]
 
 
-def an_edit_is_carried_out(node: Node) -> None:
-    node.patch({"engine_config": {"generation": {"stopping_sequences": ["smallest"]}}})
-    assert node.answer() == tiny_model.SENTENCE.partition("smallest")[0]
+def an_edit_is_carried_out(cluster: Installed) -> None:
+    cluster.patch({"engine_config": {"generation": {"stopping_sequences": ["smallest"]}}})
+    assert cluster.answer() == tiny_model.SENTENCE.partition("smallest")[0]
 
 
-def an_upgrade_of_the_chart_restarts_no_model(node: Node) -> None:
-    pods, generation = node.pods(), node.kubectl.json("get", "rayservice", NAME)["metadata"]["generation"]
-    node.release.helm("upgrade", *SMALL, "--set=configuration.maxConcurrentRolls=2")
-    node.wait("condition=Ready")
-    assert node.pods() == pods
-    assert node.kubectl.json("get", "rayservice", NAME)["metadata"]["generation"] == generation
+def an_upgrade_of_the_chart_restarts_no_model(cluster: Installed) -> None:
+    pods, generation = cluster.pods(), cluster.generation()
+    cluster.release.helm("upgrade", *SMALL, "--set=configuration.maxConcurrentRolls=2")
+    cluster.wait("condition=Ready")
+    assert cluster.pods() == pods
+    assert cluster.generation() == generation
 
 
-def another_operator_takes_over(node: Node) -> None:
-    leader = wait_until("a leader", lambda: node.release.leader() or None, seconds=SECONDS)
-    node.kubectl("--namespace", SYSTEM, "delete", "pod", leader, "--grace-period=0", "--force")
-    pods = node.pods()
-    node.patch({"deployment_config": {"max_concurrent_queries": 8}})
-    assert node.release.leader() not in ("", leader)
-    assert node.pods() == pods, "queue limits change in place"
+def another_operator_takes_over(cluster: Installed) -> None:
+    leader = wait_until("a leader", lambda: cluster.release.leader() or None, seconds=SECONDS)
+    cluster.kubectl("--namespace", SYSTEM, "delete", "pod", leader, "--grace-period=0", "--force")
+    pods = cluster.pods()
+    cluster.patch({"deployment_config": {"max_concurrent_queries": 8}})
+    assert cluster.release.leader() not in ("", leader)
+    assert cluster.pods() == pods, "queue limits change in place"
 
 
-def a_head_that_dies_is_an_outage_and_comes_back(node: Node) -> None:
+def a_head_that_dies_is_an_outage_and_comes_back(cluster: Installed) -> None:
     """Without head.faultTolerance; docs/operations.md has the seconds."""
+    head, over = f"--selector=rayllm.dev/model={NAME},ray.io/node-type=head", threading.Event()
     began = time.monotonic()
-    node.kubectl("delete", "pod", "--selector=ray.io/node-type=head", "--grace-period=0", "--force")
-    answered = 0.0
-    while node.ready():
-        with contextlib.suppress(OSError):
-            node.answer()
-            answered = time.monotonic() - began
-    print(f"answered for {answered:.0f} s")  # noqa: T201 - pytest -rP shows it
-    print(f"not Ready after {time.monotonic() - began:.0f} s")  # noqa: T201
-    node.wait("condition=Ready")
-    assert node.answer() == tiny_model.SENTENCE.partition("smallest")[0]
+    cluster.kubectl("delete", "pod", head, "--grace-period=0", "--force")
+    with ThreadPoolExecutor() as threads:
+        last_answer = threads.submit(cluster.last_answer, over)
+        try:
+            cluster.wait("condition=Ready=False")
+        finally:
+            over.set()
+    print(f"not Ready after {time.monotonic() - began:.0f} s")  # noqa: T201 - pytest -rP shows it
+    print(f"last answer after {last_answer.result() - began:.0f} s")  # noqa: T201
+    cluster.wait("condition=Ready")
+    assert cluster.answer() == tiny_model.SENTENCE.partition("smallest")[0]
     print(f"serves again after {time.monotonic() - began:.0f} s")  # noqa: T201
 
 
-def the_model_goes(node: Node) -> None:
-    node.kubectl("delete", "llm", NAME, "--timeout=120s")
-    wait_until("the end of its objects", lambda: node.objects() == node.others or None, seconds=SECONDS)
-    for path in FILES[:2]:
-        node.kubectl("delete", "--filename", str(EXAMPLES / path), "--timeout=120s")
+def the_model_goes(cluster: Installed) -> None:
+    cluster.kubectl("delete", "llm", NAME, "--timeout=120s")
+    wait_until("the end of its objects", lambda: cluster.objects() == cluster.others or None, seconds=SECONDS)
+    take_away(cluster.kubectl)
 
 
-def the_chart_goes(node: Node) -> None:
-    node.release.uninstall()
-    wait_until("the end of what the chart brought", lambda: not node.release.left() or None, seconds=SECONDS)
+def the_chart_goes(cluster: Installed) -> None:
+    cluster.release.uninstall()
+    wait_until(
+        "the end of what the chart brought", lambda: not cluster.release.left() or None, seconds=SECONDS
+    )

@@ -18,6 +18,7 @@ from tests.faults.plans import (
 from tests.faults.scenarios import SCENARIOS
 from tests.faults.site import Site, World, new_site
 from tests.faults.trial import Outcome, Reference, begin, reference
+from tests.harness.kuberay_standin.kube import ApiError
 
 Told = Callable[[Outcome], None]
 """Hears of each trial when it is over."""
@@ -93,6 +94,9 @@ async def _begin_and_try(site: Site, plan: Plan, expected: References) -> Outcom
     except AssertionError as error:
         outcome.problems.append(f"no beginning: {error}")
         return outcome
-    outcome.struck, outcome.problems = await plan.attempt(site, expected)
+    try:
+        outcome.struck, outcome.problems = await plan.attempt(site, expected)
+    except (AssertionError, ApiError) as error:  # what comes after a trial: a namespace that stays, say
+        outcome.problems = [f"after the trial: {error}"]
     outcome.seconds = asyncio.get_running_loop().time() - started
     return outcome

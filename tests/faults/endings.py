@@ -9,7 +9,7 @@ from tests.faults.faults import Fault
 from tests.faults.request_faults import Deleted
 from tests.faults.scenarios import Scenario
 from tests.faults.site import SECONDS, Site
-from tests.faults.trial import CALLS_A_SECOND, CONVERGED_SECONDS, EXTRA_CALLS, Reference
+from tests.faults.trial import CONVERGED_SECONDS, Reference, storm
 from tests.harness.kuberay_standin.kube import RAY_SERVICE
 
 FINALIZER = "example.com/wait"
@@ -27,7 +27,7 @@ async def namespace_ends(site: Site, scenario: Scenario, fault: Deleted) -> tupl
             return False, []
         await site.until_namespace_is_gone()
         await site.until_quiet()
-        problems = _storm(site)
+        problems = storm(site)
     except AssertionError as error:
         problems = [str(error)]
     finally:
@@ -41,7 +41,7 @@ async def ray_service_held_back(site: Site, gone: Reference) -> tuple[bool, list
     site.proxy.arm(Fault())
     problems = []
     try:
-        await site.set_finalizers(RAY_SERVICE, [FINALIZER])
+        await site.hold(RAY_SERVICE, FINALIZER)
         await site.until_quiet()
         if site.proxy.record.written:
             problems.append(f"a finalizer was answered by writes: {dict(site.proxy.record.written)}")
@@ -54,7 +54,7 @@ async def ray_service_held_back(site: Site, gone: Reference) -> tuple[bool, list
     except AssertionError as error:
         problems.append(str(error))
     finally:
-        await site.set_finalizers(RAY_SERVICE, [])
+        await site.let_go(RAY_SERVICE, FINALIZER)
     return True, [*problems, *await _left(site, gone)]
 
 
@@ -63,23 +63,19 @@ async def model_held_back(site: Site, gone: Reference) -> tuple[bool, list[str]]
     site.proxy.arm(Fault())
     problems = []
     try:
-        await site.set_finalizers(LLM_MODEL, [FINALIZER])
+        await site.hold(LLM_MODEL, FINALIZER)
         await site.delete_model()
         await site.until_quiet()
+        held = await site.find(LLM_MODEL) or {"metadata": {}}
+        if not held["metadata"].get("deletionTimestamp"):
+            problems.append("the model did not wait for who holds it back")
         if site.proxy.record.created:
             problems.append(f"made for a model that goes: {dict(site.proxy.record.created)}")
     except AssertionError as error:
         problems.append(str(error))
     finally:
-        await site.set_finalizers(LLM_MODEL, [])
+        await site.let_go(LLM_MODEL, FINALIZER)
     return True, [*problems, *await _left(site, gone)]
-
-
-def _storm(site: Site) -> list[str]:
-    record = site.proxy.record
-    elapsed = asyncio.get_running_loop().time() - record.began
-    too_many = len(record.calls) > EXTRA_CALLS + elapsed * CALLS_A_SECOND
-    return [f"{len(record.calls)} requests in {elapsed:.0f} s"] if too_many else []
 
 
 async def _left(site: Site, gone: Reference) -> list[str]:

@@ -109,7 +109,8 @@ def _with_clock(scenario: Scenario, hours: int) -> Attempt:
     async def attempt(site: Site, expected: References) -> tuple[bool, list[str]]:
         async with site.with_clock(hours * 3600):
             _, problems = await trial(site, scenario, Fault(), expected[scenario.name])
-        return True, problems
+            is_told = await site.tells_time_of(hours * 3600)
+        return is_told, problems
 
     return attempt
 

@@ -207,7 +207,7 @@ class Deleted(AtCall):
         await surroundings.delete_model(self.propagation)
 
     async def until_struck(self, seconds: float) -> None:
-        """Wait until the model was deleted, but not for longer than so many seconds."""
+        """Wait until it was deleted, but not for longer than so many seconds."""
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._done.wait()

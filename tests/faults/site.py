@@ -7,6 +7,7 @@ import secrets
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,9 @@ QUIET_SECONDS = 2.2 * RESYNC_SECONDS
 """How long nothing may be written for a site to count as quiet."""
 
 _WATCHED = {kind.plural for kind in WATCHED}
+
+_MINUTES = 600.0
+"""Seconds within which a time counts as that of a trial."""
 
 SECONDS = 90.0
 """How long a site may take to become what it is to be."""
@@ -142,23 +146,42 @@ class Site:
             assert asyncio.get_running_loop().time() < deadline, f"the namespace stays: {found['status']}"
             await asyncio.sleep(0.2)
 
-    async def set_finalizers(self, kind: Kind, finalizers: list[str]) -> None:
-        """Write the finalizers of the model or a child, where it is still there."""
-        if await self.find(kind) is not None:
+    async def hold(self, kind: Kind, finalizer: str) -> None:
+        """Put a finalizer of somebody else on the model or a child."""
+        await self._set_finalizers(kind, lambda found: [*found, finalizer])
+
+    async def let_go(self, kind: Kind, finalizer: str) -> None:
+        """Take it away again, where the object is still there."""
+        await self._set_finalizers(kind, lambda found: [each for each in found if each != finalizer])
+
+    async def _set_finalizers(self, kind: Kind, change: Callable[[list[str]], list[str]]) -> None:
+        if (found := await self.find(kind)) is not None:
             path, query = kind.path(self.namespace, NAME), {"fieldManager": "meddler"}
-            patch = {"metadata": {"finalizers": finalizers}}
+            patch = {"metadata": {"finalizers": change(found["metadata"].get("finalizers") or [])}}
             await self.world.admin.request("PATCH", path, patch, query, "application/merge-patch+json")
 
     @asynccontextmanager
     async def with_clock(self, skew_seconds: int) -> AsyncIterator[None]:
         """Let an operator take over whose clock is wrong, and one whose clock is right in the end."""
-        for skew in (skew_seconds, 0):
-            self.operator.skew_seconds = skew
-            since = len(self.proxy.record.calls)
-            self.operator.kill()
-            await self.until_watching(since)
-            if skew:
-                yield
+        try:
+            await self._take_over(skew_seconds)
+            yield
+        finally:
+            await self._take_over(0)
+
+    async def tells_time_of(self, skew_seconds: int) -> bool:
+        """Return whether a condition of the model has a time of such a clock."""
+        model = await self.find(LLM_MODEL) or {}
+        conditions = (model.get("status") or {}).get("conditions") or []
+        moments = [datetime.fromisoformat(each["lastTransitionTime"]) for each in conditions]
+        skewed = datetime.now(UTC) + timedelta(seconds=skew_seconds)
+        return any(abs((skewed - moment).total_seconds()) < _MINUTES for moment in moments)
+
+    async def _take_over(self, skew_seconds: int) -> None:
+        self.operator.skew_seconds = skew_seconds
+        since = len(self.proxy.record.calls)
+        self.operator.kill()
+        await self.until_watching(since)
 
     @asynccontextmanager
     async def second_operator(self) -> AsyncIterator[None]:

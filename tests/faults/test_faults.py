@@ -13,6 +13,7 @@ from tests.faults.report import table
 from tests.faults.scenarios import SCENARIOS
 from tests.faults.stale_reads import Stale
 from tests.faults.trial import Outcome
+from tests.faults.watch_faults import Dropped
 from tests.faults.world import new_world
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]
@@ -26,6 +27,8 @@ FOUND = {
     "an old model starts again what was disabled": ("disable", Stale(8, True, "llmmodels", 2.0)),
     "former bounds are believed": ("scale", Stale(6, True, "rayservices", 2.0)),
     "old reads keep the operator busy": ("change pool", Stale(8, True, "rayservices", 2.0)),
+    "an old model and its old RayService agree": ("change image", Stale(6, True, "", 2.0)),
+    "a Service is made for a model that is gone": ("delete", Dropped("llmmodels", 0)),
 }
 """What was wrong once: the scenario and the fault that showed it."""
 

@@ -152,20 +152,26 @@ async def _judge(site: Site, expected: Reference, fault: Fault) -> list[str]:
     problems = _twice(site)
     if found := list(differences(expected.state, await site.state())):
         problems.append(f"it did not stay: {'; '.join(found[:5])}")
-    record = site.proxy.record
-    seen = lifecycle(record.written)
+    seen = lifecycle(site.proxy.record.written)
     # An operator that is shown a model from before it was deleted makes children that are deleted with it.
     if seen != expected.lifecycle and not isinstance(fault, Stale):
         problems.append(f"other creations and deletions: {dict(seen)}, not {dict(expected.lifecycle)}")
-    elapsed = _now() - record.began
-    if (extra := len(record.calls) - len(expected.calls)) > EXTRA_CALLS + elapsed * CALLS_A_SECOND:
-        problems.append(f"{extra} requests more than without the fault in {elapsed:.0f} s")
+    problems += storm(site, len(expected.calls))
     words = await site.words()
     if CANARY in words:
         problems.append("a secret word was said")
     if fault.struck and fault.word not in words:
         problems.append("the operator did not say what it was answered")
     return problems
+
+
+def storm(site: Site, expected: int = 0) -> list[str]:
+    """Return a problem if the operator asked far more than expected since the user's deed."""
+    record = site.proxy.record
+    elapsed, extra = _now() - record.began, len(record.calls) - expected
+    if extra <= EXTRA_CALLS + elapsed * CALLS_A_SECOND:
+        return []
+    return [f"{extra} requests more than without the fault in {elapsed:.0f} s"]
 
 
 def _twice(site: Site) -> list[str]:

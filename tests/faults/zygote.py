@@ -1,7 +1,8 @@
 """A process that has imported the operator and forks one whenever it is told to: a start costs no imports.
 
-It reads one JSON line for each operator from its standard input (``arguments``, ``kubeconfig``, ``log``, and
-``skew_seconds``, by which its clock is ahead), answers with a line that has the ``pid``, and says with another line (``ended``, ``code``) when one is gone.
+It reads one JSON line for each operator from its standard input: ``arguments``, ``kubeconfig``, ``log``, and
+``skew_seconds``, by which its clock is ahead. It answers with a line that has the ``pid``, and says with another line
+(``ended``, ``code``) when one is gone.
 """
 
 import json
@@ -48,7 +49,8 @@ def _become_operator(order: dict[str, object]) -> None:
     for library in (kubernetes.config.kube_config, kubernetes.aio.config.kube_config):
         # Read from KUBECONFIG when the library was imported.
         setattr(library, "KUBE_CONFIG_DEFAULT_LOCATION", order["kubeconfig"])  # noqa: B010 - it has no type
-    _set_clock(timedelta(seconds=int(str(order["skew_seconds"]))))
+    if skew_seconds := int(str(order["skew_seconds"])):
+        _set_clock(timedelta(seconds=skew_seconds))
     try:
         main(order["arguments"])
     except SystemExit as ending:

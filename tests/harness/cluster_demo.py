@@ -12,7 +12,17 @@ import tempfile
 import time
 from pathlib import Path
 
-from tests.harness.demo import MODEL_FILE, NAME, POOL_FILE, PROXY_PORT, VOLUME_FILE, Story, ask, follow
+from tests.harness.demo import (
+    MODEL_FILE,
+    NAME,
+    POOL_FILE,
+    PROXY_PORT,
+    VOLUME_FILE,
+    Story,
+    ask,
+    follow,
+    only_one,
+)
 from tests.harness.local_stack import CHECKOUT, StackError, program
 from tests.harness.real_cluster import ClusterKind, real_cluster
 from tests.harness.release import SMALL, SYSTEM, Release
@@ -27,7 +37,7 @@ def main() -> int:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     story = Story()
     try:
-        with contextlib.ExitStack() as stack:
+        with only_one(), contextlib.ExitStack() as stack:
             run(story, stack, arguments.cluster, stay=not arguments.check)
             story.say("taking everything down ...")
     except StackError as error:

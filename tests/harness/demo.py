@@ -23,12 +23,12 @@ from rich.console import Console
 from tests.harness import local_stack
 from tests.harness.kuberay_crds import KUBERAY_KINDS
 from tests.harness.local_stack import CHECKOUT, Kubectl, StackError, wait_until
+from tests.harness.model_on_nodes import MODEL_DIRECTORY
 
 MODEL_FILE = CHECKOUT / "examples" / "models" / "tiny-llama.yaml"
 VOLUME_FILE = CHECKOUT / "examples" / "volumes" / "models.yaml"
 POOL_FILE = CHECKOUT / "examples" / "pools" / "cpu.yaml"
 NAME = "tiny-llama"
-MODEL_DIRECTORY = Path("/tmp/rayllm/models/tiny-llama")  # noqa: S108 (the path that the example names)
 API_PORT, OPERATOR_PORT, PROXY_PORT = 16543, 16580, 8001
 STATE = Path(os.environ.get("RAYLLM_CACHE", Path.home() / ".cache" / "rayllm-operator")) / "demo"
 READY_SECONDS = 900
@@ -106,7 +106,7 @@ def _running(lock: Path) -> int | None:
         command = Path(f"/proc/{process}/cmdline").read_bytes()
     except (FileNotFoundError, ValueError):
         return None
-    return process if b"tests.harness.demo" in command else None
+    return process if b"tests.harness." in command else None
 
 
 def take_down() -> int:

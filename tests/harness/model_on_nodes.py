@@ -48,7 +48,7 @@ def _pod(image: str) -> Mapping[str, Any]:
         "name": "maker",
         "image": image,
         "command": ["bash", "-ec", f"python /script/tiny_model.py {MODEL_DIRECTORY} && exec sleep infinity"],
-        "readinessProbe": {"exec": {"command": ["test", "-s", f"{MODEL_DIRECTORY}/model.safetensors"]}},
+        "readinessProbe": {"exec": {"command": ["test", "-s", f"{MODEL_DIRECTORY}/config.json"]}},
         "securityContext": {"runAsUser": 0},  # the kubelet makes the folder, and it is root's
         "volumeMounts": [
             {"name": "script", "mountPath": "/script"},

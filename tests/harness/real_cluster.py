@@ -50,12 +50,12 @@ class RealCluster:
 
 @contextlib.contextmanager
 def real_cluster(kind: ClusterKind, name: str, logs: Path) -> Iterator[RealCluster]:
-    """Bring a cluster up with KubeRay, both images and the tiny model on every node.
+    """Bring a cluster up with KubeRay, both images and the tiny model on every node; all of it goes in the end.
 
     Parameters
     ----------
     kind
-        Which cluster. What was brought up for it goes in the end, and the cluster of KUBECONFIG stays.
+        Which cluster; that of KUBECONFIG stays, without what was put there.
     name
         Of the cluster of this machine.
     logs
@@ -67,20 +67,15 @@ def real_cluster(kind: ClusterKind, name: str, logs: Path) -> Iterator[RealClust
         If a part is missing or fails.
     """
     with contextlib.ExitStack() as stack:
-        match kind:
-            case ClusterKind.NODE:
-                make_model(MODEL_DIRECTORY, engine_python())
-                kubectl = stack.enter_context(control_plane(name, first_free_port_of(3), "--node"))
-                cluster = RealCluster(kubectl, load_image(name, "--operator"), load_image(name))
-            case ClusterKind.KIND:
-                kubectl = stack.enter_context(_kind(logs))
-                cluster = RealCluster(kubectl, *_images())
-                _run("kind", "load", "docker-image", "--name", _KIND_CLUSTER, *_images())
-                stack.enter_context(model_on_every_node(kubectl, cluster.engine_image))
-            case ClusterKind.CURRENT:
-                kubectl = Kubectl(_current_kubeconfig())
-                cluster = RealCluster(kubectl, *_images())
-                stack.enter_context(model_on_every_node(kubectl, cluster.engine_image))
+        if kind is ClusterKind.NODE:
+            make_model(MODEL_DIRECTORY, engine_python())
+            kubectl = stack.enter_context(control_plane(name, first_free_port_of(3), "--node"))
+            cluster = RealCluster(kubectl, load_image(name, "--operator"), load_image(name))
+        else:
+            is_kind = kind is ClusterKind.KIND
+            kubectl = stack.enter_context(_kind(logs)) if is_kind else _current(logs)
+            cluster = RealCluster(kubectl, *_images())
+            stack.enter_context(model_on_every_node(kubectl, cluster.engine_image))
         stack.enter_context(_kuberay(cluster.kubectl, logs))
         yield cluster
 
@@ -101,9 +96,19 @@ def _kind(logs: Path) -> Iterator[Kubectl]:
     options = ["--name", _KIND_CLUSTER, "--kubeconfig", str(kubeconfig)]
     _run("kind", "create", "cluster", "--config", str(configuration), "--wait", "3m", *options)
     try:
+        _run("kind", "load", "docker-image", "--name", _KIND_CLUSTER, *_images())
         yield Kubectl(kubeconfig)
     finally:
         _run("kind", "delete", "cluster", *options)
+
+
+def _current(logs: Path) -> Kubectl:
+    """Return kubectl for the current context of KUBECONFIG, in the namespace that the examples name."""
+    copy = logs / "kubeconfig"
+    copy.write_text(Kubectl(_current_kubeconfig())("config", "view", "--raw", "--minify", "--flatten"))
+    kubectl = Kubectl(copy)
+    kubectl("config", "set-context", "--current", "--namespace=default")
+    return kubectl
 
 
 def _current_kubeconfig() -> Path:
@@ -124,19 +129,31 @@ def _images() -> tuple[str, str]:
 @contextlib.contextmanager
 def _kuberay(kubectl: Kubectl, logs: Path) -> Iterator[None]:
     """Have KubeRay: the one that is there, else the program KUBERAY_OPERATOR, else KubeRay's chart."""
-    with contextlib.ExitStack() as stack:
-        if operator := os.environ.get("KUBERAY_OPERATOR"):
-            if (crds := find_kuberay_crds()) is None:
-                raise StackError("KubeRay's CRDs are not at hand: set KUBERAY_CRDS")
-            kubectl.apply(crds, "--server-side")
-            wait_for_kinds(kubectl, *KUBERAY_KINDS)
-            command = [operator, "-leader-election-namespace", "default", "-use-kubernetes-proxy"]
-            stack.enter_context(program("kuberay", command, logs, KUBECONFIG=str(kubectl.kubeconfig)))
-        elif KUBERAY_KINDS[0] not in kubectl("api-resources", "--api-group=ray.io", "--output=name").split():
-            source = ("kuberay-operator", "--repo", KUBERAY_CHARTS, "--version", KUBERAY_VERSION)
-            place = ("--namespace", "kuberay-system", "--create-namespace", "--wait")
-            try:
-                helm("install", "kuberay-operator", *source, *place, kubectl=kubectl)
-            except StackError as error:
-                raise StackError(f"no KubeRay: {error}; KUBERAY_OPERATOR may name a built one") from error
+    operator = os.environ.get("KUBERAY_OPERATOR")
+    if KUBERAY_KINDS[0] in kubectl("api-resources", "--api-group=ray.io", "--output=name").split():
         yield
+    elif operator:
+        if (crds := find_kuberay_crds()) is None:
+            raise StackError("KubeRay's CRDs are not at hand: set KUBERAY_CRDS")
+        kubectl.apply(crds, "--server-side")
+        wait_for_kinds(kubectl, *KUBERAY_KINDS)
+        command = [operator, "-leader-election-namespace", "default", "-use-kubernetes-proxy"]
+        with program("kuberay", command, logs, KUBECONFIG=str(kubectl.kubeconfig)):
+            yield
+    else:
+        with _kuberay_chart(kubectl):
+            yield
+
+
+@contextlib.contextmanager
+def _kuberay_chart(kubectl: Kubectl) -> Iterator[None]:
+    source = ("kuberay-operator", "--repo", KUBERAY_CHARTS, "--version", KUBERAY_VERSION)
+    place = ("--namespace", "kuberay-system", "--wait")
+    try:
+        helm("install", "kuberay-operator", *source, *place, "--create-namespace", kubectl=kubectl)
+    except StackError as error:
+        raise StackError(f"no KubeRay: {error}; KUBERAY_OPERATOR may name a built one") from error
+    try:
+        yield
+    finally:
+        helm("uninstall", "kuberay-operator", *place, kubectl=kubectl)

@@ -1,4 +1,4 @@
-"""The chart, installed on a node of this machine with images that were built here."""
+"""The chart, installed on a cluster with images that were built here."""
 
 import os
 import subprocess
@@ -6,7 +6,7 @@ from typing import Any
 
 from tests.harness.chart_files import CHART
 from tests.harness.helm import helm
-from tests.harness.local_stack import CHECKOUT, Kubectl
+from tests.harness.local_stack import CHECKOUT, Kubectl, StackError
 
 SYSTEM, NAME = "rayllm-system", "rayllm-rayllm-operator"
 """The namespace of the release, and the name of its objects."""
@@ -38,7 +38,9 @@ class Release:
         registry, repository, tag = _parts(image)
         values = [f"registry={registry}", f"image.repository={repository}", f"image.tag={tag}"]
         if engine_image:
-            _, repository, tag = _parts(engine_image)
+            engine_registry, repository, tag = _parts(engine_image)
+            if engine_registry != registry:
+                raise StackError(f"two registries, {registry!r} and {engine_registry!r}: the chart takes one")
             values += [f"engine.images[0].repository={repository}", f"engine.images[0].tag={tag}"]
             values += ["engine.images[0].ray=2.60.0", "engine.images[0].vllm=0.29.0"]
         self._options = [f"--set={value}" for value in values]
@@ -55,7 +57,9 @@ class Release:
 
     def uninstall(self) -> None:
         """Uninstall the chart."""
-        helm("uninstall", "rayllm", "--namespace", SYSTEM, "--wait", kubectl=self.kubectl)
+        helm(
+            "uninstall", "rayllm", "--namespace", SYSTEM, "--wait", "--ignore-not-found", kubectl=self.kubectl
+        )
 
     def left(self) -> list[str]:
         """Return the names of what the release brought and what is still there, its CRDs apart."""

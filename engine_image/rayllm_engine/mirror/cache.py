@@ -10,7 +10,6 @@ import hashlib
 import os
 import re
 import shutil
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,13 +17,14 @@ from pathlib import Path
 from rayllm_engine.mirror.checksums import parse
 from rayllm_engine.mirror.errors import MirrorError
 from rayllm_engine.mirror.file import INCOMPLETE, Download
-from rayllm_engine.mirror.locks import locked, this_machine
+from rayllm_engine.mirror.locks import locked, locked_if_free, this_machine
 from rayllm_engine.mirror.store import StoredObject
 
 NO_HASH = "0" * 40
 """Names the snapshot of a mirror without a `hash` object, as in RayLLM."""
 
 _RECORD = ".checksum"
+_DISCARDED = ".discarded"
 _BLOB = re.compile(r"([0-9a-f]{40}-[0-9]+)(\..*)?")
 """Names of blobs that this module writes, and of what stands beside them; the Hub's own are others."""
 _HASH = re.compile("[0-9A-Za-z][0-9A-Za-z._-]{0,127}")
@@ -60,7 +60,8 @@ class ModelCache:
         """Where the contents are."""
         self._machine = machine or this_machine()
         self._lock = hub / ".locks" / name / "rayllm"
-        self._mark = hub / ".locks" / name / "used"
+        self.mark = hub / ".locks" / name / "used"
+        """Its time says when somebody used what was downloaded here (:mod:`rayllm_engine.mirror.marks`)."""
 
     @classmethod
     def of_folder(cls, folder: Path) -> "ModelCache":
@@ -71,33 +72,17 @@ class ModelCache:
         """Keep all other processes, here and on machines that share the cache, away from the folder."""
         return locked(self._lock, self._machine)
 
-    def mark_used(self, *, downloaded: bool = False) -> None:
-        """Note that somebody uses the model now; of one that was never downloaded nothing is noted."""
-        with contextlib.suppress(OSError):  # a volume that only reads
-            if downloaded or self._mark.exists():
-                self._mark.parent.mkdir(parents=True, exist_ok=True)
-                self._mark.touch()
+    def locked_if_free(self) -> contextlib.AbstractContextManager[bool]:
+        """Do the same without waiting; yields whether nobody else is in the folder."""
+        return locked_if_free(self._lock, self._machine)
 
-    def unused_seconds(self) -> float:
-        """Return how long ago somebody used the model; -1 if it was never downloaded."""
-        try:
-            return time.time() - self._mark.stat().st_mtime
-        except FileNotFoundError:
-            return -1.0
-
-    def discard_if_unused(self, seconds: float) -> bool:
-        """Delete the model if nobody has used it for so long; return whether it was deleted."""
-        if self.unused_seconds() < seconds:
-            return False
-        with self.locked():
-            if self.unused_seconds() < seconds:  # somebody came while this one waited
-                return False
-            stale = self.folder.with_name(f".{self.folder.name}.{self._machine}.old")
-            shutil.rmtree(stale, ignore_errors=True)
-            self.folder.rename(stale)
-            self._mark.unlink()
+    def discard(self) -> None:
+        """Delete the model; only under its lock. A kill meanwhile leaves one of :func:`leftovers`."""
+        stale = self.folder.with_name(f".{self.folder.name}.{self._machine}{_DISCARDED}")
         shutil.rmtree(stale, ignore_errors=True)
-        return True
+        self.folder.rename(stale)
+        self.mark.unlink(missing_ok=True)
+        shutil.rmtree(stale, ignore_errors=True)
 
     def missing(self, objects: Sequence[StoredObject]) -> list[Download]:
         """Return the downloads after which each of these objects has its blob."""
@@ -180,6 +165,11 @@ class ModelCache:
             ours = _BLOB.fullmatch(blob.name)
             if ours and not (ours[1] in linked and ours[2] in {None, _RECORD}):
                 blob.unlink(missing_ok=True)
+
+
+def leftovers(hub: Path) -> list[Path]:
+    """Return folders of models that were being deleted when their process was killed."""
+    return list(hub.glob(f".models--*{_DISCARDED}"))
 
 
 def fingerprint(snapshot: Path) -> str:

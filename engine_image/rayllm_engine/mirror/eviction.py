@@ -1,75 +1,98 @@
 """Room in a cache: what was downloaded, and nobody has used for a while, makes way for what is needed.
 
 A node's kubelet evicts pods when its disk fills: by default at 10 % free for the disk of its folders, and at
-15 % for that of images. So a download leaves that much. Who uses a model writes a mark in the cache now and
-then, which holds on machines that share a volume as well; a model without a mark was put there by hand, and
-stays.
+15 % for that of images. So a download takes no more than what is above that, if something can make way.
 """
 
 import logging
 import shutil
-import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from rayllm_engine.mirror.cache import ModelCache
+from rayllm_engine.mirror.cache import ModelCache, leftovers
+from rayllm_engine.mirror.marks import unused_seconds
 
 logger = logging.getLogger("ray.serve")
 
 UNUSED_SECONDS = 3600.0
 """Without a mark for so long a model counts as unused."""
-MARK_SECONDS = 600.0
-"""Between two marks of a replica that runs."""
 KEPT_FREE = 0.15
-"""Share of the disk that a download leaves free, if something can make way."""
+"""Share of the disk that a download leaves free, if it was free before and something can make way."""
 
-_FOLDERS = "models--*"
+Disk = Callable[[Path], tuple[int, int]]
+"""Returns the free and all bytes of the disk under a path."""
 
 
-def make_room(
-    hub: Path, needed: int, *, free_and_total: Callable[[Path], tuple[int, int]] | None = None
-) -> list[str]:
-    """Delete unused models, those of long ago first, until a download fits and the disk keeps a reserve.
+def _disk(path: Path) -> tuple[int, int]:
+    usage = shutil.disk_usage(path)
+    return usage.free, usage.total
+
+
+def make_room(hub: Path, needed: int, *, disk: Disk = _disk) -> list[str]:
+    """Delete unused models, those of long ago first, until a download fits and leaves a reserve.
+
+    Nothing is deleted where that would not make it fit, and nobody is waited for.
 
     Parameters
     ----------
     hub
-        Hugging Face's cache.
+        Hugging Face's cache; it exists.
     needed
-        Bytes that are still to be written; where there are none, nothing is deleted.
-    free_and_total
-        Returns the bytes of a disk, for tests.
+        Bytes that are still to be written.
+    disk
+        The disk, for tests.
 
     Returns
     -------
     list of str
         The names of the folders that were deleted.
     """
-    look = free_and_total or _disk
+    for folder in leftovers(hub):
+        shutil.rmtree(folder, ignore_errors=True)
+    before, total = disk(hub)
+    wanted = needed + min(before, int(KEPT_FREE * total))
     evicted: list[str] = []
-    caches = [ModelCache.of_folder(folder) for folder in hub.glob(_FOLDERS)] if needed else []
-    for cache in sorted(caches, key=lambda each: each.unused_seconds(), reverse=True):
-        free, total = look(hub)
-        if free >= needed + KEPT_FREE * total:
+    unused = list(_unused(hub)) if needed > 0 and before < wanted else []
+    if before + sum(_size(cache.folder) for cache in unused) < needed:
+        return evicted
+    for cache in unused:
+        if disk(hub)[0] >= wanted:
             break
-        if cache.discard_if_unused(UNUSED_SECONDS):
-            logger.warning("%s: nobody used it for a while, and its room is needed", cache.folder)
+        if _evict(cache):
             evicted.append(cache.folder.name)
     return evicted
 
 
-def keep_marked(cache: ModelCache) -> None:
-    """Mark the model as used for as long as this process lives."""
-
-    def mark() -> None:
-        pause = threading.Event()
-        while True:
-            cache.mark_used()
-            pause.wait(MARK_SECONDS)
-
-    threading.Thread(target=mark, daemon=True, name="model-in-use").start()
+def _unused(hub: Path) -> Iterator[ModelCache]:
+    """Yield the models that are marked and have not been used for a while, those of long ago first."""
+    caches = (ModelCache.of_folder(folder) for folder in hub.glob("models--*"))
+    ages = [(unused_seconds(cache), cache) for cache in caches]
+    found = [(age, cache) for age, cache in ages if age is not None and age >= UNUSED_SECONDS]
+    for _, cache in sorted(found, key=lambda pair: pair[0], reverse=True):
+        yield cache
 
 
-def _disk(path: Path) -> tuple[int, int]:
-    usage = shutil.disk_usage(path)
-    return usage.free, usage.total
+def _evict(cache: ModelCache) -> bool:
+    """Delete a model unless somebody is in its folder, or was just now; return whether it was deleted."""
+    try:
+        with cache.locked_if_free() as is_mine:
+            age = unused_seconds(cache)
+            if not is_mine or age is None or age < UNUSED_SECONDS:
+                return False
+            cache.discard()
+    except OSError as error:
+        logger.warning("%s: could not make way: %s", cache.folder, error)
+        return False
+    logger.warning("%s: nobody used it for a while, and its room is needed", cache.folder)
+    return True
+
+
+def _size(folder: Path) -> int:
+    """Return the bytes of disk that a model's contents take."""
+    found = 0
+    for path in (folder / "blobs").glob("*"):
+        try:
+            found += path.stat().st_blocks * 512
+        except OSError:  # it is being replaced
+            continue
+    return found

@@ -18,6 +18,7 @@ from rayllm_engine.mirror.errors import MirrorError, TransientError
 from rayllm_engine.mirror.eviction import make_room
 from rayllm_engine.mirror.file import Download
 from rayllm_engine.mirror.locks import this_machine
+from rayllm_engine.mirror.marks import in_use
 from rayllm_engine.mirror.settings import ExtraFilesSettings, MirrorSettings, split_uri
 from rayllm_engine.mirror.store import Store, StoredObject
 from rayllm_engine.mirror.transfer import download_all
@@ -30,7 +31,9 @@ _LONGEST_HASH = 1024
 """Bytes; a `hash` object that is longer holds no hash."""
 
 
-def fetch(mirror: MirrorSettings, sink: Sink | None = None, *, verify: bool = False) -> Snapshot | None:
+def fetch(
+    mirror: MirrorSettings, sink: Sink | None = None, *, verify: bool = False, evictable: bool = True
+) -> Snapshot | None:
     """Download what is not here yet, and return the model's snapshot; None if only extra files are asked for.
 
     One process on a machine downloads, others wait for it and find everything there.
@@ -44,6 +47,8 @@ def fetch(mirror: MirrorSettings, sink: Sink | None = None, *, verify: bool = Fa
     verify
         Whether what is here already is read and held against the checksums of its download. Default: only its
         sizes are looked at, for every start would read the whole model once more.
+    evictable
+        Whether the model may be deleted for another once nobody has used it for a while.
 
     Raises
     ------
@@ -51,10 +56,9 @@ def fetch(mirror: MirrorSettings, sink: Sink | None = None, *, verify: bool = Fa
         The model or an extra file cannot be had; what was right before is untouched.
     """
     cache = ModelCache(hub_cache(), mirror.model)
-    cache.mark_used()
     try:
         environment = _credentials(mirror)
-        with cache.locked():
+        with in_use(cache, evictable=evictable), cache.locked():
             snapshot = None
             if verify and (damaged := cache.discard_damaged()):
                 logger.warning("%s: damaged, and downloaded again: %s", mirror.model, ", ".join(damaged))
@@ -109,7 +113,6 @@ def _fetch_model(mirror: MirrorSettings, cache: ModelCache, store: Store, sink: 
     revision = _revision(store, found)
     if missing := cache.missing(taken):
         make_room(hub_cache(), sum(each.stored.size - each.allocated for each in missing))
-        cache.mark_used(downloaded=True)
         download_all(store, missing, sink)
     snapshot = cache.publish(taken, revision)
     logger.info("%s: %d files are in %s", store.address(), len(taken), snapshot.path)
@@ -168,7 +171,8 @@ def main(arguments: Sequence[str]) -> int:
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     mirror, *options = arguments
     try:
-        snapshot = fetch(MirrorSettings.model_validate_json(mirror), verify="--verify" in options)
+        settings = MirrorSettings.model_validate_json(mirror)
+        snapshot = fetch(settings, verify="--verify" in options, evictable=False)
     except MirrorError as error:
         print(error, file=sys.stderr)  # noqa: T201
         return 1

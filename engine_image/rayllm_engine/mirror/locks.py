@@ -59,6 +59,35 @@ def locked(path: Path, machine: str) -> Iterator[None]:
             lease.release()
 
 
+@contextlib.contextmanager
+def locked_if_free(path: Path, machine: str) -> Iterator[bool]:
+    """Hold the lock of this path if nobody else does; yields whether it is held, and waits for nobody.
+
+    A lease that its owner left behind when it died counts as held.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.with_name(f"{path.name}.{machine}.lock").open("a") as file:
+        lease = _Lease(path.with_name(f"{path.name}.lease"), machine)
+        is_held = _flock_at_once(file.fileno()) and lease.acquire_at_once()
+        try:
+            yield is_held
+        finally:
+            if is_held:
+                lease.release()
+
+
+def _flock_at_once(descriptor: int) -> bool:
+    """Take the kernel's lock unless somebody has it; True as well where the file system has none."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError as error:
+        if error.errno not in _UNSUPPORTED:
+            raise
+    return True
+
+
 def _flock(descriptor: int, path: Path) -> bool:
     """Take the kernel's lock; return False where the file system has none."""
     try:
@@ -103,6 +132,13 @@ class _Lease:
                     break
             time.sleep(_POLL_SECONDS)
         self._beating.start()
+
+    def acquire_at_once(self) -> bool:
+        """Take the lease if nobody has it; return whether it was taken."""
+        if not self._create():
+            return False
+        self._beating.start()
+        return True
 
     def release(self) -> None:
         """Let the next one in."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import ray
-from ray.exceptions import RayTaskError
+from ray.exceptions import RayError, RayTaskError
 from ray.util import get_current_placement_group, placement_group_table
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
@@ -16,12 +16,15 @@ from rayllm_engine.hub import fetch_from_hub
 from rayllm_engine.loading import plan_loading
 from rayllm_engine.mirror.cache import ModelCache, Snapshot, fingerprint
 from rayllm_engine.mirror.errors import MirrorError
-from rayllm_engine.mirror.eviction import keep_marked
 from rayllm_engine.mirror.fetch import fetch, hub_cache
+from rayllm_engine.mirror.marks import MARK_SECONDS, mark_used
 from rayllm_engine.mirror.settings import MirrorSettings
 from rayllm_engine.progress import Sink
 
 Result = TypeVar("Result")
+
+_MARKING: set[asyncio.Task[None]] = set()
+"""Tasks that nobody waits for; the event loop keeps no reference."""
 
 
 @contextlib.asynccontextmanager
@@ -58,7 +61,7 @@ async def model_files(
         everywhere = partial(fetch_from_hub, plan.hub, plan.revision)
         paths = await on_every_node(everywhere, partial(everywhere, sink=sink))
         engine.hf_model_id = _same_path(paths)
-        keep_marked(ModelCache(hub_cache(), plan.hub))
+        _keep_marked(plan.hub)
     elif plan.source is not None:
         engine.hf_model_id = plan.source
     if snapshot is None:
@@ -66,13 +69,30 @@ async def model_files(
         return
     engine.hf_model_id = snapshot.path
     if plan.mirror is not None:
-        keep_marked(ModelCache(hub_cache(), plan.mirror.model))
+        _keep_marked(plan.mirror.model)
     yield
     if set(await on_every_node(partial(fingerprint, Path(snapshot.path)))) != {snapshot.fingerprint}:
         raise MirrorError(
             f"{snapshot.path}: the mirror changed, and another replica replaced the snapshot while this one"
             " was loading it; the next start loads the new one"
         )
+
+
+def _keep_marked(model: str) -> None:
+    """Mark the model on each node of the replica for as long as this process lives."""
+
+    def mark() -> None:
+        mark_used(ModelCache(hub_cache(), model))
+
+    async def mark_on() -> None:
+        while True:
+            with contextlib.suppress(RayError):  # of a node that is going, and the replica with it
+                await on_every_node(mark)
+            await asyncio.sleep(MARK_SECONDS)
+
+    marking = asyncio.create_task(mark_on(), name="model-in-use")
+    _MARKING.add(marking)
+    marking.add_done_callback(_MARKING.discard)
 
 
 async def leave_out_rays_download(config: Any) -> None:

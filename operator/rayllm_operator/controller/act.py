@@ -57,8 +57,8 @@ class Actor:
                 self._cache.put(kind, await self._ensure(kind, manifest))
             case Apply(kind=kind, manifest=manifest, live=live, changed=changed):
                 log.info("apply", child=str(_key(action)), changed=list(changed))
-                await self._claim(kind, live)
-                self._cache.put(kind, await self._api.apply(kind, manifest))
+                as_read = _as_read(manifest, await self._claimed(kind, live))
+                self._cache.put(kind, await self._api.apply(kind, as_read))
             case Patch(kind=kind, live=live, operations=operations):
                 log.info("patch", child=str(_key(action)), paths=[step["path"] for step in operations])
                 metadata = live["metadata"]
@@ -74,11 +74,13 @@ class Actor:
             metadata = manifest["metadata"]
             return await self._api.get(kind, metadata["name"], metadata["namespace"])
 
-    async def _claim(self, kind: Kind, live: Object) -> None:
+    async def _claimed(self, kind: Kind, live: Object) -> Object:
+        """Return the child as it is once what was POSTed is owned as what is applied."""
         operations = claim_for_apply(live, FIELD_MANAGER)
-        if operations:
-            metadata = live["metadata"]
-            await self._api.json_patch(kind, metadata["name"], metadata["namespace"], operations)
+        if not operations:
+            return live
+        metadata = live["metadata"]
+        return await self._api.json_patch(kind, metadata["name"], metadata["namespace"], operations)
 
     async def _delete(self, kind: Kind, live: Object) -> None:
         try:
@@ -86,6 +88,15 @@ class Actor:
         except NotFoundError:
             log.info("was gone already", child=str(key_of(kind, live)))
         self._cache.forget(key_of(kind, live))
+
+
+def _as_read(manifest: Manifest, live: Object) -> Manifest:
+    """Return an intent that the API server refuses if the child is not as it was read.
+
+    What was decided from an old view of the model and of its child would take back what is newer.
+    """
+    version = live["metadata"]["resourceVersion"]
+    return {**manifest, "metadata": {**manifest["metadata"], "resourceVersion": version}}
 
 
 def _key(action: Action) -> Key:

@@ -26,7 +26,7 @@ class Ensure:
 
 @dataclass(frozen=True)
 class Apply:
-    """Apply the whole intent to a child that exists."""
+    """Apply the whole intent to a child that exists, if it is still as it was read."""
 
     kind: Kind
     manifest: Manifest

@@ -40,7 +40,7 @@ from rayllm_operator.controller.replica_startups import READ_AGAIN_SECONDS, Paus
 from rayllm_operator.controller.settled import Settled
 from rayllm_operator.controller.turns import takes_turn
 from rayllm_operator.controller.wake import Waker
-from rayllm_operator.kube.errors import AlreadyExistsError, ApiError, KindMissingError
+from rayllm_operator.kube.errors import AlreadyExistsError, ApiError, ConflictError, KindMissingError
 from rayllm_operator.kube.kinds import GPU_NODE_POOL, LLM_MODEL, NODE
 from rayllm_operator.kube.port import ApiPort, Object
 
@@ -51,6 +51,14 @@ POOL_SECONDS = 1.0
 def needs_turn(observed: Observed, decision: Decision) -> bool:
     """Return whether a decision restarts a model for a reason that is not its own."""
     return any(takes_turn(action, observed) for action in decision.actions)
+
+
+def _creates_the_first(observed: Observed, decision: Decision) -> bool:
+    """Return whether a new model gets its children.
+
+    One that was looked at before may be gone without a word, and what is made for it would go at once.
+    """
+    return decision.only_creates and not observed.status
 
 
 def utc_now() -> datetime:
@@ -106,7 +114,7 @@ class Reconciler:
         if known is not None and self._settled.holds(key, known):
             return None
         found = await self._observe(key, known)
-        if found is not None and found[1].only_creates:
+        if found is not None and _creates_the_first(*found):
             found = await self._created(key, *found)
         if found is not None and needs_turn(*found):
             async with self._turns:
@@ -144,6 +152,9 @@ class Reconciler:
         observed, decision = found
         try:
             await self._actor.carry_out(decision.actions)
+        except ConflictError:
+            # Somebody wrote in between, KubeRay most often: it is looked at again, and nothing is said.
+            raise
         except ApiError as error:
             await self._say_failure(observed, error)
             raise
@@ -169,7 +180,7 @@ class Reconciler:
         if observed is None:
             return None
         observed, decision = self._in_turn(observed)
-        if fresh or (decision.actions and not decision.only_creates):
+        if fresh or (decision.actions and not _creates_the_first(observed, decision)):
             observed = await gather_fresh(self._api, self._cache, key)
             if observed is None:
                 return None

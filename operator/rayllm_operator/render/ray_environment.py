@@ -15,7 +15,7 @@ RAY_ENVIRONMENT = {
     # forgotten it. Our HAProxies are told at once, and where one is refused it tries another replica.
     "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "5",
     # In seconds: a replica that comes or goes replaces HAProxy's process, and the former one ends after that
-    # long with all the answers that it still streams. It is as long as HAProxy waits for a client.
+    # long with all the answers that it still streams. Ray gives a replica's port to no other for as long.
     "RAY_SERVE_HAPROXY_HARD_STOP_AFTER_S": "3600",
     # Ray runs its workers at nice 15, behind every other process of the pod.
     "RAY_worker_niceness": "0",

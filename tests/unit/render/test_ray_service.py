@@ -1,5 +1,6 @@
 """A model's plan becomes a RayService that KubeRay accepts, the same bytes each time."""
 
+import hashlib
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +13,13 @@ import yaml
 from rayllm_operator.api.configuration import OperatorConfiguration
 from rayllm_operator.api.validation import parse_model, parse_pool
 from rayllm_operator.plan import ModelPlan, PlanRequest, Pool, plan_model
-from rayllm_operator.render import render_ray_service, render_service, to_yaml, with_owner
+from rayllm_operator.render import (
+    RENDER_REVISION,
+    render_ray_service,
+    render_service,
+    to_yaml,
+    with_owner,
+)
 from tests.harness.kuberay_crds import find_kuberay_crds
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
@@ -42,6 +49,19 @@ def ray_service(example: str, *pools: Pool, **cluster_config: Any) -> dict[str, 
     manifest = render_ray_service(plan_of(example, *pools, **cluster_config))
     assert manifest is not None
     return manifest
+
+
+RENDERED = {"7": "18d4f873c15d"}
+"""A digest of what the examples become, by render revision; where an example was edited, only the digest changes."""
+
+
+def test_whoever_renders_other_bytes_raises_the_revision() -> None:
+    """A model keeps what runs while its revision is an older one; with the same revision it would be restarted."""
+    manifests = [
+        ray_service("mosaicml--mpt-7b-instruct", pool("a10")),
+        ray_service("tiny-llama", pool("cpu")),
+    ]
+    assert {RENDER_REVISION: hashlib.sha256(repr(manifests).encode()).hexdigest()[:12]} == RENDERED
 
 
 @pytest.fixture(
