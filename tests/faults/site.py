@@ -217,6 +217,18 @@ class Site:
         status = (model or {}).get("status")
         raise AssertionError(f"{what}: not within {seconds:.0f} s; status {json.dumps(status)}")
 
+    async def until_all_is_seen(self) -> None:
+        """Wait until a model that serves has taken in its pool as it is now, and its RayCluster has its bounds."""
+        pool = await self.find(POOL, self.pool) or {"metadata": {}}
+
+        def is_seen(model: Object) -> bool:
+            status = model.get("status") or {}
+            seen = {each.get("poolGeneration") for each in status.get("pools") or () if each.get("chosen")}
+            current = {pool["metadata"].get("generation")}
+            return not serves(model) or (seen == current and bool(status.get("rayClusterBounds")))
+
+        await self.until(is_seen, "pool and bounds are seen")
+
     async def until_one_cluster(self) -> None:
         """Wait until no RayCluster is left from before a change, and no pod of such a one."""
         deadline = asyncio.get_running_loop().time() + SECONDS

@@ -76,6 +76,7 @@ async def begin(site: Site, scenario: Scenario) -> None:
     site.proxy.arm(Fault())
     await scenario.undo(site)
     await site.until(scenario.begins, f"{scenario.name} can begin")
+    await site.until_all_is_seen()
     await site.until_one_cluster()
     await site.until_quiet()
     site.world.history.forget_what_is_gone(site.namespace)
@@ -87,6 +88,7 @@ async def reference(site: Site, scenario: Scenario) -> Reference:
     site.proxy.arm(Fault())
     await scenario.act(site)
     await site.until(scenario.is_done, f"{scenario.name} is done")
+    await site.until_all_is_seen()
     await scenario.settles(site)
     await site.until_quiet()
     record, seconds = site.proxy.record, _now() - started
