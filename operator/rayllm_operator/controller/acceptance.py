@@ -56,7 +56,7 @@ def judge(observed: Observed, configuration: OperatorConfiguration, now: datetim
         return Acceptance(None, Reason.NAME_TAKEN, taken, result.pools)
     notes = (*_duplicate_model_id(observed, result.plan), *map(str, warnings(result.findings)))
     message = " ".join(
-        ["The spec is valid.", *(note if note.endswith(".") else f"{note}." for note in notes)]
+        ["The spec is valid.", *(note if note.endswith((".", "?")) else f"{note}." for note in notes)]
     )
     return Acceptance(result.plan, Reason.ACCEPTED, message, result.pools, notes, ways)
 
@@ -104,4 +104,4 @@ def _sentences(findings: list[Finding]) -> str:
     shown = [str(finding) for finding in findings[:_MOST_FINDINGS_IN_A_MESSAGE]]
     more = len(findings) - len(shown)
     text = "; ".join(shown) + (f"; and {more} more" if more else "")
-    return text if text.endswith(".") else f"{text}."
+    return text if text.endswith((".", "?")) else f"{text}."
