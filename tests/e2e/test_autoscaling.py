@@ -95,7 +95,8 @@ class Model:
 
     def stream(self, *, seconds: float) -> list[str]:
         """Ask for an answer that takes so long, and return the lines of it."""
-        body = {"model": MODEL, "prompt": "Hello", "stream": True, "max_tokens": int(seconds / TOKEN_SECONDS)}
+        body = {"model": MODEL, "prompt": "Hello", "stream": True, "ignore_eos": True}
+        body["max_tokens"] = int(seconds / TOKEN_SECONDS)
         headers = {"Content-Type": "application/json"}
         request = urllib.request.Request(f"{self._endpoint}/completions", json.dumps(body).encode(), headers)
         with urllib.request.urlopen(request, timeout=60) as answer:
@@ -163,11 +164,12 @@ def test_a_stream_outlives_the_haproxy_that_it_came_through(model: Model) -> Non
     """A replica that comes replaces HAProxy's process, which by Ray's default ends after two minutes."""
     model.apply_and_wait()
     with ThreadPoolExecutor() as threads, model.clients() as load:
-        stream = threads.submit(model.stream, seconds=180)
+        stream = threads.submit(model.stream, seconds=210)
         load.set_clients(2 * ONGOING)
         wait_until("answers of two replicas", lambda: answering(load, 2), seconds=SCALING_SECONDS)
         load.set_clients(0)
         assert stream.result()[-1] == "data: [DONE]"
+        assert len(stream.result()) > 210 / TOKEN_SECONDS
     assert load.failures() == {}
 
 
