@@ -1,15 +1,11 @@
 """A model that goes with its namespace, and deletions that somebody else holds back."""
 
-import asyncio
-from contextlib import suppress
-
 from tests.faults.admin import LLM_MODEL
-from tests.faults.differences import differences
 from tests.faults.faults import Fault
 from tests.faults.request_faults import Deleted
 from tests.faults.scenarios import Scenario
-from tests.faults.site import SECONDS, Site
-from tests.faults.trial import CONVERGED_SECONDS, Reference, storm
+from tests.faults.site import Site
+from tests.faults.trial import Reference, comes_to, storm, until_like
 from tests.harness.kuberay_standin.kube import RAY_SERVICE
 
 FINALIZER = "example.com/wait"
@@ -17,13 +13,9 @@ FINALIZER = "example.com/wait"
 
 async def namespace_ends(site: Site, scenario: Scenario, fault: Deleted) -> tuple[bool, list[str]]:
     """Delete the namespace while a scenario is under way; return whether it came to that, and what went wrong."""
-    site.proxy.arm(fault)
     problems = []
     try:
-        with suppress(AssertionError):  # of a user who is told that the namespace is going
-            await scenario.act(site)
-        await fault.until_struck(CONVERGED_SECONDS / 6)
-        if not fault.struck:
+        if not await comes_to(site, scenario, fault):
             return False, []
         await site.until_namespace_is_gone()
         await site.until_quiet()
@@ -80,9 +72,8 @@ async def model_held_back(site: Site, gone: Reference) -> tuple[bool, list[str]]
 
 async def _left(site: Site, gone: Reference) -> list[str]:
     """Return what is left of a deleted model after a while."""
-    deadline = asyncio.get_running_loop().time() + SECONDS
-    while left := list(differences(gone.state, await site.state())):
-        if asyncio.get_running_loop().time() > deadline:
-            return [f"left: {'; '.join(left[:3])}"]
-        await asyncio.sleep(0.2)
+    try:
+        await until_like(site, gone)
+    except AssertionError as error:
+        return [str(error)]
     return []

@@ -104,7 +104,7 @@ async def trial(site: Site, scenario: Scenario, fault: Fault, expected: Referenc
     try:
         await scenario.act(site)
         await asyncio.sleep(fault.lasts)
-        await _until_like(site, expected)
+        await until_like(site, expected)
         await site.until_quiet()
         problems = await _judge(site, expected, fault)
         changes = await _changes_since(site, before)
@@ -117,20 +117,25 @@ async def trial(site: Site, scenario: Scenario, fault: Fault, expected: Referenc
 
 async def deletion(site: Site, scenario: Scenario, fault: Deleted, gone: Reference) -> tuple[bool, list[str]]:
     """Delete the model while a scenario is under way; return whether it came to that, and what went wrong."""
-    site.proxy.arm(fault)
     try:
-        with suppress(AssertionError):  # of a user who waits for a model that is deleted
-            await scenario.act(site)
-        await fault.until_struck(CONVERGED_SECONDS / 6)
-        if not fault.struck:
+        if not await comes_to(site, scenario, fault):
             return False, []
         if fault.propagation == "Orphan":
             await site.delete_orphans()
-        await _until_like(site, gone)
+        await until_like(site, gone)
         await site.until_quiet()
     except AssertionError as error:
         return True, [str(error)]
     return True, _twice(site)
+
+
+async def comes_to(site: Site, scenario: Scenario, fault: Deleted) -> bool:
+    """Let a scenario run into a deletion; return whether it came to that."""
+    site.proxy.arm(fault)
+    with suppress(AssertionError):  # of a user who waits for what is deleted
+        await scenario.act(site)
+    await fault.until_struck(CONVERGED_SECONDS / 6)
+    return fault.struck > 0
 
 
 async def _generation(site: Site) -> int:
@@ -143,7 +148,8 @@ async def _changes_since(site: Site, before: int) -> int:
     return now - before if now else 0
 
 
-async def _until_like(site: Site, expected: Reference) -> None:
+async def until_like(site: Site, expected: Reference) -> None:
+    """Wait until a site is as a reference ended."""
     deadline = _now() + CONVERGED_SECONDS
     while found := list(differences(expected.state, await site.state())):
         assert _now() < deadline, f"after {CONVERGED_SECONDS:.0f} s still: {'; '.join(found[:5])}"

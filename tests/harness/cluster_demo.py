@@ -9,21 +9,10 @@ import contextlib
 import signal
 import sys
 import tempfile
-import time
 from pathlib import Path
 
-from tests.harness.demo import (
-    MODEL_FILE,
-    NAME,
-    POOL_FILE,
-    PROXY_PORT,
-    VOLUME_FILE,
-    Story,
-    ask,
-    follow,
-    only_one,
-)
-from tests.harness.local_stack import CHECKOUT, StackError, program
+from tests.harness.demo import FILES, PROXY_PORT, Story, only_one, serve, stay_up
+from tests.harness.local_stack import StackError, program
 from tests.harness.real_cluster import ClusterKind, real_cluster
 from tests.harness.release import SMALL, SYSTEM, Release
 
@@ -60,24 +49,12 @@ def run(story: Story, stack: contextlib.ExitStack, kind: ClusterKind, *, stay: b
     with story.step(f"helm install rayllm charts/rayllm-operator --namespace {SYSTEM} --create-namespace"):
         release.helm("install", "--create-namespace", *SMALL)
         stack.callback(release.uninstall)
-    for path in (VOLUME_FILE, POOL_FILE, MODEL_FILE):
-        story.say(f"$ kubectl apply -f {path.relative_to(CHECKOUT)}", "bold")
-        for line in kubectl.apply(path).splitlines():
-            story.say(f"  {line}")
-        stack.callback(kubectl, "delete", "--filename", str(path), "--timeout=180s")
+    for path in FILES:
+        stack.callback(kubectl, "delete", "--filename", str(path), "--ignore-not-found", "--timeout=180s")
     check = stack.enter_context(program("kubectl-proxy", kubectl.start_proxy(PROXY_PORT), logs))
-    follow(story, kubectl, check)
-    url = f"http://127.0.0.1:{PROXY_PORT}/api/v1/namespaces/default/services/{NAME}:http/proxy/v1"
-    ask(story, url)
-    for line in kubectl("get", "llm,pods").splitlines():
-        story.say(f"  {line}", "dim")
+    serve(story, kubectl, check, "llm,pods")
     if stay:
-        story.say(f"the endpoint is up: {url}")
-        story.say(f"kubectl works with: export KUBECONFIG={kubectl.kubeconfig}")
-        story.say("Ctrl-C takes everything down")
-        while True:
-            check()
-            time.sleep(1)
+        stay_up(story, kubectl, check)
 
 
 if __name__ == "__main__":

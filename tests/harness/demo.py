@@ -29,7 +29,11 @@ MODEL_FILE = CHECKOUT / "examples" / "models" / "tiny-llama.yaml"
 VOLUME_FILE = CHECKOUT / "examples" / "volumes" / "models.yaml"
 POOL_FILE = CHECKOUT / "examples" / "pools" / "cpu.yaml"
 NAME = "tiny-llama"
+FILES = (VOLUME_FILE, POOL_FILE, MODEL_FILE)
+"""In the order in which they are applied."""
 API_PORT, OPERATOR_PORT, PROXY_PORT = 16543, 16580, 8001
+URL = f"http://127.0.0.1:{PROXY_PORT}/api/v1/namespaces/default/services/{NAME}:http/proxy/v1"
+"""The model's endpoint, through ``kubectl proxy``."""
 STATE = Path(os.environ.get("RAYLLM_CACHE", Path.home() / ".cache" / "rayllm-operator")) / "demo"
 READY_SECONDS = 900
 
@@ -131,23 +135,32 @@ def run(story: Story, stack: contextlib.ExitStack, *, stay: bool) -> Kubectl:
     with story.step("applying crds/"):
         kubectl.apply(CHECKOUT / "crds", "--server-side")
     check = _start_programs(story, stack, kubectl, python)
-    for path in (VOLUME_FILE, POOL_FILE, MODEL_FILE):
+    serve(story, kubectl, check)
+    if stay:
+        stay_up(story, kubectl, check)
+    return kubectl
+
+
+def serve(story: Story, kubectl: Kubectl, check: Callable[[], None], shown: str = "llm") -> None:
+    """Apply the examples, show the model's status until it is ready, ask it, and show objects of some kinds."""
+    for path in FILES:
         story.say(f"$ kubectl apply -f {path.relative_to(CHECKOUT)}", "bold")
         for line in kubectl.apply(path).splitlines():
             story.say(f"  {line}")
     follow(story, kubectl, check)
-    url = f"http://127.0.0.1:{PROXY_PORT}/api/v1/namespaces/default/services/{NAME}:http/proxy/v1"
-    ask(story, url)
-    for line in kubectl("get", "llm").splitlines():
+    ask(story, URL)
+    for line in kubectl("get", shown).splitlines():
         story.say(f"  {line}", "dim")
-    if stay:
-        story.say(f"the endpoint is up: {url}")
-        story.say(f"kubectl works with: export KUBECONFIG={kubectl.kubeconfig}")
-        story.say("Ctrl-C or `make demo-down` takes everything down")
-        while True:
-            check()
-            time.sleep(1)
-    return kubectl
+
+
+def stay_up(story: Story, kubectl: Kubectl, check: Callable[[], None]) -> None:
+    """Say how to use what is up, and wait until somebody ends it."""
+    story.say(f"the endpoint is up: {URL}")
+    story.say(f"kubectl works with: export KUBECONFIG={kubectl.kubeconfig}")
+    story.say("Ctrl-C or `make demo-down` takes everything down")
+    while True:
+        check()
+        time.sleep(1)
 
 
 def _start_programs(

@@ -22,6 +22,7 @@ from tests.harness.local_stack import (
     first_free_port_of,
     kuberay_command,
     program,
+    real_kuberay_command,
     wait_for_kinds,
 )
 
@@ -77,7 +78,7 @@ def kuberay(api_server: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
     operator = os.environ.get("KUBERAY_OPERATOR")
     if operator:
         _apply_crds(kubectl)
-        command = [operator, "-leader-election-namespace", "default", "-use-kubernetes-proxy"]
+        command = real_kuberay_command(operator)
         volume = {"name": "applications", "hostPath": {"path": str(_APPLICATIONS)}}
         played = KubeRay("kuberay", logs, _load_engine_image(), "/test-applications", (volume,))
     else:

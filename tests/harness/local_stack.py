@@ -193,6 +193,11 @@ def kuberay_command(kubectl: Kubectl, python: Path) -> list[str]:
     return command
 
 
+def real_kuberay_command(program_path: str) -> list[str]:
+    """Return the command of KubeRay's own program, outside of the cluster; KUBECONFIG says which."""
+    return [program_path, "-leader-election-namespace", "default", "-use-kubernetes-proxy"]
+
+
 def operator_command(port: int) -> list[str]:
     """Return the command of the operator, outside of the cluster; KUBECONFIG says which."""
     command = [sys.executable, "-m", "rayllm_operator.controller"]

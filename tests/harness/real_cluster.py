@@ -19,6 +19,7 @@ from tests.harness.local_stack import (
     first_free_port_of,
     make_model,
     program,
+    real_kuberay_command,
     wait_for_kinds,
 )
 from tests.harness.model_on_nodes import MODEL_DIRECTORY, model_on_every_node
@@ -80,9 +81,9 @@ def real_cluster(kind: ClusterKind, name: str, logs: Path) -> Iterator[RealClust
         yield cluster
 
 
-def _run(*command: str) -> str:
+def _run(*command: str) -> None:
     try:
-        return subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
+        subprocess.run(command, check=True)
     except FileNotFoundError as error:
         raise StackError(f"{command[0]} is not installed") from error
     except subprocess.CalledProcessError as error:
@@ -137,8 +138,7 @@ def _kuberay(kubectl: Kubectl, logs: Path) -> Iterator[None]:
             raise StackError("KubeRay's CRDs are not at hand: set KUBERAY_CRDS")
         kubectl.apply(crds, "--server-side")
         wait_for_kinds(kubectl, *KUBERAY_KINDS)
-        command = [operator, "-leader-election-namespace", "default", "-use-kubernetes-proxy"]
-        with program("kuberay", command, logs, KUBECONFIG=str(kubectl.kubeconfig)):
+        with program("kuberay", real_kuberay_command(operator), logs, KUBECONFIG=str(kubectl.kubeconfig)):
             yield
     else:
         with _kuberay_chart(kubectl):

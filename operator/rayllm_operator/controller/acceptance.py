@@ -55,9 +55,7 @@ def judge(observed: Observed, configuration: OperatorConfiguration, now: datetim
     if taken:
         return Acceptance(None, Reason.NAME_TAKEN, taken, result.pools)
     notes = (*_duplicate_model_id(observed, result.plan), *map(str, warnings(result.findings)))
-    message = " ".join(
-        ["The spec is valid.", *(note if note.endswith((".", "?")) else f"{note}." for note in notes)]
-    )
+    message = " ".join(["The spec is valid.", *map(_sentence, notes)])
     return Acceptance(result.plan, Reason.ACCEPTED, message, result.pools, notes, ways)
 
 
@@ -103,5 +101,8 @@ def _duplicate_model_id(observed: Observed, plan: ModelPlan) -> tuple[str, ...]:
 def _sentences(findings: list[Finding]) -> str:
     shown = [str(finding) for finding in findings[:_MOST_FINDINGS_IN_A_MESSAGE]]
     more = len(findings) - len(shown)
-    text = "; ".join(shown) + (f"; and {more} more" if more else "")
+    return _sentence("; ".join(shown) + (f"; and {more} more" if more else ""))
+
+
+def _sentence(text: str) -> str:
     return text if text.endswith((".", "?")) else f"{text}."
