@@ -11,7 +11,7 @@ import yaml
 
 from rayllm_operator.api.validation import parse_configuration, parse_pool
 from tests.harness.chart_files import CHART
-from tests.harness.go_modules import go_programs, module_folder
+from tests.harness.go_modules import go_programs
 from tests.harness.helm import KNOWS_POOLS, example_values, helm, objects, options, rendered
 from tests.harness.local_stack import (
     CHECKOUT,
@@ -21,6 +21,7 @@ from tests.harness.local_stack import (
     first_free_port_of,
     wait_for_kinds,
 )
+from tests.harness.monitoring_kinds import install_monitoring_kinds
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]
 
@@ -94,12 +95,7 @@ def test_without_labels_and_annotations_the_crds_are_those_of_crds() -> None:
 def cluster() -> Iterator[Kubectl]:
     """Run an API server of its own, with the Prometheus operator's kinds: installing changes the whole of it."""
     with control_plane(f"chart-{os.getpid()}", first_free_port_of(3)) as kubectl:
-        folder = module_folder("github.com/prometheus-operator/prometheus-operator", "v0.85.0")
-        crds = folder / "example" / "prometheus-operator-crd"
-        kinds = ("servicemonitors", "podmonitors", "prometheusrules")
-        for kind in kinds:
-            kubectl.apply(crds / f"monitoring.coreos.com_{kind}.yaml", "--server-side")
-        wait_for_kinds(kubectl, *(f"{kind}.monitoring.coreos.com" for kind in kinds))
+        install_monitoring_kinds(kubectl)
         kubectl("create", "namespace", "chat")
         yield kubectl
 

@@ -38,9 +38,7 @@ def test_a_model_goes_from_apply_to_serving_by_one_real_request(user: Namespace,
     assert user.condition("Reconciling") == {}
     assert ray.requests[-2:] == ["/v1/models", "/v1/completions"]
     assert user.read("service")["spec"]["selector"]["ray.io/cluster"] == "tiny-aaaaa"
-    assert {("Normal", "Accepted"), ("Normal", "CreatedRayService"), ("Normal", "Ready")} <= set(
-        user.events()
-    )
+    assert {("Normal", "CreatedRayService"), ("Normal", "Ready")} <= set(user.events())
     assert user.read("gpunodepool", user.resource)["status"]["models"] == 1
 
 

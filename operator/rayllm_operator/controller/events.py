@@ -58,7 +58,8 @@ def _acceptance(observed: Observed, now: Mapping[str, Any], warnings: Sequence[s
         return
     if now["status"] == "False":
         yield Note(True, now["reason"], now["message"])
-    elif before.get("status") != "True":
+    elif before.get("status") == "False":
+        # Of a new model what follows says it: its RayService, or why there is none.
         yield Note(False, Reason.ACCEPTED, "The spec is valid and a pool holds a replica.")
     for warning in warnings:
         if warning not in before.get("message", ""):
