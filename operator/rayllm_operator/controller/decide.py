@@ -39,14 +39,22 @@ LOOK_AGAIN_AT_FOREIGN_SECONDS = 60.0
 """Objects of others are not watched: whether a taken name is free again has to be asked for."""
 
 
-def decide(observed: Observed, configuration: OperatorConfiguration, now: datetime) -> Decision:
-    """Decide about one model."""
+def decide(
+    observed: Observed,
+    configuration: OperatorConfiguration,
+    now: datetime,
+    judged: Acceptance | None = None,
+) -> Decision:
+    """Decide about one model.
+
+    ``judged`` is the verdict about this spec on these pools, where there is one already.
+    """
     if is_being_deleted(observed.model):
         # The children go by their owner references.
         return Decision()
     if is_old_view(observed):
         return Decision(requeue_after_seconds=LOOK_AGAIN_AT_OLD_VIEW_SECONDS)
-    acceptance = judge(observed, configuration, now)
+    acceptance = judged or judge(observed, configuration, now)
     situation = Situation(observed, acceptance, now)
     actions, ahead = hold_back(child_actions(observed, acceptance), observed, acceptance.plan)
     situation = replace(situation, actions=actions)
@@ -72,6 +80,7 @@ def decide(observed: Observed, configuration: OperatorConfiguration, now: dateti
         wants_events_of=situation.silent_pod if verdict.work and not observed.pod_events else "",
         wants_startups=is_told,
         wants_proof=verdict.wants_proof,
+        acceptance=acceptance,
     )
 
 

@@ -1,9 +1,10 @@
 """What to do and what to say: a decision, as a value that can be printed, compared and carried out."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
+from rayllm_operator.controller.acceptance import Acceptance
 from rayllm_operator.kube.kinds import Kind
 from rayllm_operator.kube.port import Manifest, Object, Operation
 
@@ -98,6 +99,8 @@ class Decision:
     """Whether the replicas' gauges would tell more about a start."""
     wants_proof: bool = False
     """Whether everything stands ready for the operator's own request."""
+    acceptance: Acceptance | None = field(default=None, compare=False)
+    """The verdict about the spec that all of it follows from; None where nobody needed one."""
 
     @property
     def only_creates(self) -> bool:

@@ -66,6 +66,12 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
+def asks_the_same(before: Observed, after: Observed) -> bool:
+    """Return whether the verdict about a spec holds for a later look: only children have come."""
+    same = ("model", "pools", "namespace_labels", "namesakes")
+    return all(getattr(before, part) == getattr(after, part) for part in same)
+
+
 class Reconciler:
     """Makes the cluster say what one object wants, and the object say what is."""
 
@@ -138,7 +144,10 @@ class Reconciler:
             await self._say_failure(observed, error)
             raise
         await self._recorder.record(observed.model, decision.deeds, self._clock())
-        return await self._observe(key)
+        created = gather_cached(self._cache, key)
+        if created is None or not asks_the_same(observed, created):
+            return await self._observe(key)
+        return created, decide(created, self._configuration, self._clock(), decision.acceptance)
 
     async def _carry_out(self, key: Key, found: tuple[Observed, Decision] | None) -> float | None:
         if found is None:

@@ -4,10 +4,13 @@ import copy
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, cast
+from unittest.mock import Mock
 
 import pytest
 
 from rayllm_operator.api.configuration import OperatorConfiguration
+from rayllm_operator.controller import decide
+from rayllm_operator.controller.acceptance import judge
 from rayllm_operator.controller.cache import Cache
 from rayllm_operator.controller.indexes import INDEXES
 from rayllm_operator.controller.keys import Key, key_of
@@ -31,6 +34,7 @@ class Server:
         """A kind that the server does not have."""
         self.written_meanwhile: Kind | None = None
         """A kind that somebody else writes just before an apply arrives."""
+        self.before_create: Callable[[], object] = lambda: None
         self.before_status: Callable[[], None] = lambda: None
 
     async def get(self, kind: Kind, name: str, namespace: str | None = None) -> dict[str, Any]:
@@ -45,6 +49,7 @@ class Server:
     async def create(self, kind: Kind, manifest: Mapping[str, Any]) -> dict[str, Any]:
         """Create an object."""
         self.asked.append(f"create {kind.name}")
+        self.before_create()
         self._refuse_what_is_missing(kind)
         key = key_of(kind, manifest)
         if key in self.objects:
@@ -130,6 +135,23 @@ async def test_a_new_model_costs_its_children_one_status_and_one_event(server: S
     ]
     events = [obj["reason"] for key, obj in server.objects.items() if key.kind.name == "Event"]
     assert events == ["CreatedRayService"]
+
+
+async def test_a_new_model_is_judged_once(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    judging = Mock(wraps=judge)
+    monkeypatch.setattr(decide, "judge", judging)
+    await a_reconciler(server)[0].reconcile(MODEL)
+    assert judging.call_count == 1
+
+
+async def test_and_again_where_it_was_edited_while_its_children_were_made(server: Server) -> None:
+    reconciler, cache = a_reconciler(server)
+    wrong = edited(a_model(), engine_config=None)
+    wrong["metadata"]["resourceVersion"] = "50"
+    server.before_create = lambda: cache.put(LLM_MODEL, wrong)
+    await reconciler.reconcile(MODEL)
+    accepted, *_ = server.objects[MODEL]["status"]["conditions"]
+    assert (accepted["reason"], accepted["observedGeneration"]) == ("InvalidSpec", 2)
 
 
 @pytest.mark.parametrize("kind", [LLM_MODEL, GPU_NODE_POOL])
