@@ -27,12 +27,19 @@ REASONS = {
     "NotEnoughMemory": "the KV cache does not hold one request of `max_model_len` tokens; `longest` fits",
     "GPUOutOfMemory": "CUDA ran out of memory while the engine loaded or warmed up",
     "EngineKilled": "the kernel ended a process of the engine, as it does when memory runs out",
+    "EngineCrashed": "a signal other than SIGKILL ended a process of the engine; `signal` is its number",
     "CompilerMissing": "the image has no C++ compiler, which the engine's kernels need",
     "WarmUpFailed": "the engine started and refused the warm-up request",
     "EngineStartFailed": "anything else; the message is the exception's last line",
     "EngineDied": "an engine that was serving ended for an unknown cause",
 }
 """The closed list of reasons, with what each says; docs/engine-contract.md holds the same list."""
+
+
+CRASH_REMEDY = (
+    "read the replica's log; signal 4 is an instruction that this CPU does not know, 6 an abort, 7 mostly a"
+    " full /dev/shm (the pool's shmSize), 11 a wrong address"
+)
 
 
 @dataclass(frozen=True)
@@ -199,6 +206,12 @@ _RULES = (
         r"(?:Failed core proc\(s\): \{[^}]*: -9\b|died unexpectedly \(exit code: -9\))",
         "A process of the engine was killed (SIGKILL), as the kernel does when memory runs out",
         "give the model's workers more memory",
+    ),
+    _Rule(
+        "EngineCrashed",
+        r"(?:Failed core proc\(s\): \{[^}]*: -|died unexpectedly \(exit code: -)(?P<signal>\d+)\b",
+        "A process of the engine crashed: signal {signal}",
+        CRASH_REMEDY,
     ),
     _Rule(
         "InvalidEngineArguments",

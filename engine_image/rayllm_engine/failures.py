@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from rayllm_engine.causes import Cause, find_cause
+from rayllm_engine.causes import CRASH_REMEDY, Cause, find_cause
 from rayllm_engine.metrics import ReplicaMetrics
 from rayllm_engine.mirror.errors import HubError, MirrorError
 from rayllm_engine.output import Output, errors, last_exception, plain
@@ -168,6 +168,8 @@ def _ended(name: str, exit_code: int) -> Failure:
     if exit_code == -signal.SIGKILL:
         remedy = "give the model's workers more memory, if the kernel killed it for want of it"
         return Failure("EngineKilled", message, remedy)
+    if exit_code < 0:
+        return Failure("EngineCrashed", message, CRASH_REMEDY, {"signal": -exit_code})
     return Failure("EngineDied", message, "read the replica's log")
 
 

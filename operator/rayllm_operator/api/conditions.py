@@ -138,6 +138,8 @@ class Reason(StrEnum):
     """CUDA ran out of memory while the engine loaded or warmed up."""
     ENGINE_KILLED = "EngineKilled"
     """The kernel ended a process of the engine, as it does when memory runs out."""
+    ENGINE_CRASHED = "EngineCrashed"
+    """A signal ended a process of the engine, such as one for an instruction that the CPU does not know."""
     COMPILER_MISSING = "CompilerMissing"
     """The engine image has no C++ compiler, which the engine's kernels need."""
     WARM_UP_FAILED = "WarmUpFailed"

@@ -110,6 +110,14 @@ def test_a_process_that_the_kernel_killed_is_named() -> None:
     assert death_of([])(RuntimeError("dead"), CORE + worker).reason == "EngineKilled"
 
 
+def test_a_process_that_crashed_is_named_by_its_signal() -> None:
+    """The exception of the process that waits for it says no more than "cancelled"."""
+    worker = "Worker proc VllmWorker-0 died unexpectedly (exit code: -4), shutting down executor.\n"
+    failure = start_failure(RuntimeError("cancelled"), CORE + worker + output("RuntimeError: cancelled"))
+    assert (failure.reason, failure.message) == ("EngineCrashed", "A process of the engine crashed: signal 4")
+    assert failure.facts == {"signal": 4}
+
+
 def test_an_engine_that_died_for_an_unknown_cause() -> None:
     failure = death_of([])(RuntimeError("EngineCore encountered an issue."), "")
     assert (failure.reason, failure.message) == (
@@ -122,7 +130,7 @@ def test_an_engine_that_died_for_an_unknown_cause() -> None:
     ("exit_code", "reason", "words"),
     [
         (-9, "EngineKilled", "EngineCore was killed by SIGKILL"),
-        (-11, "EngineDied", "killed by SIGSEGV"),
+        (-11, "EngineCrashed", "killed by SIGSEGV"),
         (3, "EngineDied", "exit code 3"),
     ],
 )

@@ -122,6 +122,7 @@ _ENGINE_REASONS = {
         Reason.NOT_ENOUGH_MEMORY,
         Reason.GPU_OUT_OF_MEMORY,
         Reason.ENGINE_KILLED,
+        Reason.ENGINE_CRASHED,
         Reason.COMPILER_MISSING,
         Reason.WARM_UP_FAILED,
         Reason.ENGINE_START_FAILED,
