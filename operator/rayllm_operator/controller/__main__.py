@@ -71,10 +71,13 @@ def main(
     gc.set_threshold(_NEW_OBJECTS)
     access = ServiceAccess(service_access) if service_access else None
     options = Options(namespaces, access, http_port, _lease(lease, lease_seconds))
+    lost: BaseException | None = None
     try:
         asyncio.run(_run(options, _configuration(configuration_file)))
-    except* LeadershipLostError as lost:
-        log.error("stopped, because another operator may lead now", error=str(_only(lost)))
+    except* LeadershipLostError as group:
+        lost = _only(group)  # to exit from here would end in a traceback
+    if lost is not None:
+        log.error("stopped, because another operator may lead now", error=str(lost))
         sys.exit(1)
 
 

@@ -83,7 +83,12 @@ async def connect(
     # By itself the client looks for a .netrc before each request, in a thread; proxies are looked up here.
     configuration.client_session_kwargs = {"trust_env": False}
     configuration.proxy = configuration.proxy or _proxy_of(configuration.host)
-    async with client.ApiClient(configuration) as api_client, aiohttp.ClientSession() as session:
+    # A connection that is kept stays with the pod that it reached first, whatever its Service selects by now.
+    connector = aiohttp.TCPConnector(force_close=True)
+    async with (
+        client.ApiClient(configuration) as api_client,
+        aiohttp.ClientSession(connector=connector) as session,
+    ):
         api_client.user_agent = FIELD_MANAGER
         yield KubernetesApi(api_client, session, service_access or default_service_access(), observer)
 
