@@ -119,7 +119,9 @@ test-release: setup ## The chart on a real node, from install to uninstall: 2 mi
 
 # node: a node of this machine (root); kind: images are built and loaded; current: KUBECONFIG's, which pulls from REGISTRY.
 CLUSTER ?= node
-export CLUSTER
+# A folder for pictures of the dashboards, which a node of this machine has data for.
+DASHBOARDS ?=
+export CLUSTER DASHBOARDS
 e2e: ENGINE = cpu
 ifeq ($(CLUSTER),kind)
 e2e: REGISTRY = localhost/rayllm

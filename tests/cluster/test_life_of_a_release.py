@@ -1,7 +1,8 @@
 """What a user of a cluster does, from `helm install` to `helm uninstall`, with real pods and the real KubeRay.
 
 One story: each step begins where the one before it ended. It runs on a node of this machine, on kind, or on the cluster
-of KUBECONFIG, as CLUSTER says (`tests/harness/real_cluster.py`).
+of KUBECONFIG, as CLUSTER says (`tests/harness/real_cluster.py`). On a node of this machine NetworkPolicies hold, and a
+Prometheus takes the chart's monitors and rules.
 """
 
 import contextlib
@@ -11,7 +12,7 @@ import os
 import threading
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -21,8 +22,14 @@ import yaml
 
 from rayllm_operator.cli.local_ray import free_ports
 from tests.harness import tiny_model
+from tests.harness.chart_dashboards import dashboards
+from tests.harness.dashboard_pictures import draw
 from tests.harness.local_stack import CHECKOUT, Kubectl, program, wait_until
+from tests.harness.network_policies import enforced, reached
+from tests.harness.prometheus import NAMESPACE as MONITORING
+from tests.harness.prometheus import Prometheus, prometheus
 from tests.harness.real_cluster import ClusterKind, real_cluster
+from tests.harness.release import NAME as RELEASE
 from tests.harness.release import SMALL, SYSTEM, Release
 
 pytestmark = [pytest.mark.nodes, pytest.mark.timeout(1800)]
@@ -33,6 +40,22 @@ SPEC: dict[str, Any] = yaml.safe_load((EXAMPLES / "models" / "tiny-llama.yaml").
 CHILDREN = "rayservice,raycluster,pod,service,poddisruptionbudget"
 FILES = ("volumes/models.yaml", "pools/cpu.yaml", "models/tiny-llama.yaml")
 SECONDS = 300.0
+MONITORED = (
+    *(
+        f"--set=metrics.{part}.enabled=true"
+        for part in ("serviceMonitor", "podMonitor", "rules", "dashboards")
+    ),
+    *(f"--set=metrics.{part}.interval=5s" for part in ("serviceMonitor", "podMonitor")),
+)
+CLOSED = (
+    "--set=models.networkPolicy.namespaces={default}",
+    "--set=models.networkPolicy.kuberayNamespace=kuberay-system",
+    "--set-json=models.networkPolicy.monitoring="
+    + json.dumps([{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": MONITORING}}}]),
+)
+GCS, DASHBOARD, METRICS, SERVE = 6379, 8265, 8080, 8000
+WITHOUT_EVENTS = {"Models that are not, by reason", "Failed starts and dead engines"}
+"""Panels that show nothing while nothing goes wrong."""
 
 
 @dataclass(frozen=True)
@@ -41,9 +64,15 @@ class Installed:
 
     kubectl: Kubectl
     release: Release
+    image: str
+    """The operator's."""
+    options: Sequence[str]
+    """Of the chart."""
     port: int
     others: frozenset[str]
     """What the namespace held before, as :meth:`objects` names it."""
+    prometheus: Prometheus | None
+    """On a node of this machine, where NetworkPolicies hold too."""
 
     def objects(self) -> frozenset[str]:
         """Return kind and name of what a model could leave behind."""
@@ -100,17 +129,21 @@ class Installed:
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installed]:
     """Install the chart on a real cluster: CLUSTER says which."""
-    kind = ClusterKind(os.environ.get("CLUSTER", "node"))
+    kind, name = ClusterKind(os.environ.get("CLUSTER", "node")), f"e2e-{os.getpid()}"
     logs, (port,) = tmp_path_factory.mktemp("e2e"), free_ports(1)
-    with real_cluster(kind, f"e2e-{os.getpid()}", logs) as cluster, contextlib.ExitStack() as stack:
-        kubectl = cluster.kubectl
+    with real_cluster(kind, name, logs) as cluster, contextlib.ExitStack() as stack:
+        kubectl, options, watching = cluster.kubectl, SMALL, None
         stack.enter_context(program("kubectl-proxy", kubectl.start_proxy(port), logs))
+        if kind is ClusterKind.NODE:
+            stack.enter_context(enforced(kubectl, logs))
+            watching = stack.enter_context(prometheus(kubectl, name, logs))
+            options += (*MONITORED, *CLOSED)
         release = Release(kubectl, cluster.operator_image, cluster.engine_image)
         stack.callback(release.uninstall)
         stack.callback(take_away, kubectl)
-        release.helm("install", "--create-namespace", *SMALL)
+        release.helm("install", "--create-namespace", *options)
         others = frozenset(kubectl("get", CHILDREN, "--output=name").split())
-        yield Installed(kubectl, release, port, others)
+        yield Installed(kubectl, release, cluster.operator_image, options, port, others, watching)
 
 
 def take_away(kubectl: Kubectl) -> None:
@@ -121,10 +154,17 @@ def take_away(kubectl: Kubectl) -> None:
 
 def test_from_install_to_uninstall(cluster: Installed) -> None:
     a_model_serves(cluster)
+    if cluster.prometheus:
+        what_ray_trusts_is_closed(cluster)
+        the_dashboards_have_data(cluster, cluster.prometheus)
     an_edit_is_carried_out(cluster)
     an_upgrade_of_the_chart_restarts_no_model(cluster)
     another_operator_takes_over(cluster)
     a_head_that_dies_is_an_outage_and_comes_back(cluster)
+    if cluster.prometheus and (folder := os.environ.get("DASHBOARDS")):
+        for name, dashboard in dashboards():
+            path = CHECKOUT / folder / f"dashboard-{name}.svg"
+            draw(dashboard, {"model_id": MODEL_ID}, cluster.prometheus, path)
     the_model_goes(cluster)
     the_chart_goes(cluster)
 
@@ -136,6 +176,59 @@ def a_model_serves(cluster: Installed) -> None:
     assert cluster.answer() == tiny_model.SENTENCE.partition(" and no opinions")[0]
 
 
+def what_ray_trusts_is_closed(cluster: Installed) -> None:
+    """Whoever reaches the dashboard or GCS runs code in the cluster."""
+    head = f"--selector=rayllm.dev/model={NAME},ray.io/node-type=head"
+    address = cluster.kubectl("get", "pod", head, "--output=jsonpath={.items[0].status.podIP}")
+    everything = {GCS, DASHBOARD, METRICS, SERVE}
+    of_a_model = {"rayllm.dev/model": "another"}
+    cluster.kubectl("create", "namespace", "strangers")
+
+    def open_to(namespace: str, labels: dict[str, str]) -> set[int]:
+        return reached(cluster.kubectl, cluster.image, namespace, labels, address, everything)
+
+    assert open_to("default", {}) == {SERVE}
+    assert open_to("default", of_a_model) == everything
+    assert open_to("strangers", of_a_model) == {SERVE}
+    assert open_to(MONITORING, {}) == {SERVE, METRICS}
+    assert open_to(SYSTEM, {}) == {SERVE, METRICS, DASHBOARD}
+    cluster.kubectl("delete", "namespace", "strangers", "--wait=false")
+
+
+def the_dashboards_have_data(cluster: Installed, watching: Prometheus) -> None:
+    """Let Prometheus find every pod, evaluate the rules, and fill each panel."""
+    cluster.kubectl(
+        "patch", "gpunodepool", "cpu", "--type=merge", '--patch={"spec": {"pricePerHour": "0.10"}}'
+    )
+    pods = len(cluster.pods())
+    of_models = f'up{{job="{SYSTEM}/{RELEASE}-models", rayllm_dev_model="{NAME}"}} == 1'
+    targets = {of_models: pods, f'up{{job="{RELEASE}-metrics"}} == 1': 2, "up": pods + 2}
+    for expression, wanted in targets.items():
+        wait_until(f"{wanted} of {expression}", finds(watching, expression, wanted), seconds=SECONDS)
+    empty = [panel for _, dashboard in dashboards() for panel in dashboard["panels"]]
+    deadline = time.monotonic() + SECONDS
+    while empty := [panel for panel in empty if not has_data(watching, panel)]:
+        assert time.monotonic() < deadline, f"without data: {[panel['title'] for panel in empty]}"
+        cluster.answer()
+        time.sleep(1)
+    rules = [rule for group in watching.get("rules")["groups"] for rule in group["rules"]]
+    assert len(rules) >= 4
+    assert {rule["health"] for rule in rules} == {"ok"}
+
+
+def finds(watching: Prometheus, expression: str, wanted: int) -> Callable[[], bool | None]:
+    """Return what tells whether an expression has so many series."""
+    return lambda: len(watching.query(expression)) == wanted or None
+
+
+def has_data(watching: Prometheus, panel: dict[str, Any]) -> bool:
+    """Return whether a panel shows something; its PromQL has to be valid in any case."""
+    (target,) = panel["targets"]
+    series = watching.query(target["expr"].replace("$model_id", MODEL_ID))
+    shown = [each for each in series if each["value"][1] != "NaN"]
+    return bool(shown) or panel["title"] in WITHOUT_EVENTS
+
+
 def an_edit_is_carried_out(cluster: Installed) -> None:
     cluster.patch({"engine_config": {"generation": {"stopping_sequences": ["smallest"]}}})
     assert cluster.answer() == tiny_model.SENTENCE.partition("smallest")[0]
@@ -143,7 +236,7 @@ def an_edit_is_carried_out(cluster: Installed) -> None:
 
 def an_upgrade_of_the_chart_restarts_no_model(cluster: Installed) -> None:
     pods, generation = cluster.pods(), cluster.generation()
-    cluster.release.helm("upgrade", *SMALL, "--set=configuration.maxConcurrentRolls=2")
+    cluster.release.helm("upgrade", *cluster.options, "--set=configuration.maxConcurrentRolls=2")
     cluster.wait("condition=Ready")
     assert cluster.pods() == pods
     assert cluster.generation() == generation

@@ -1,0 +1,70 @@
+"""Pictures of the chart's dashboards: each panel's own query, drawn from what a Prometheus saw."""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import PercentFormatter
+
+from tests.harness.prometheus import Prometheus
+
+_COLUMNS = 2
+_STEP_SECONDS = 5
+_UNITS = {"s": "seconds", "reqps": "a second", "short": ""}
+
+
+def draw(
+    dashboard: Mapping[str, Any], variables: Mapping[str, str], watching: Prometheus, path: Path
+) -> None:
+    """Write a dashboard over all that was seen as SVG.
+
+    Parameters
+    ----------
+    dashboard
+        As Grafana reads it.
+    variables
+        Values of its variables, by name.
+    watching
+        What answers the queries.
+    path
+        Where the picture goes.
+    """
+    panels = dashboard["panels"]
+    rows = -(-len(panels) // _COLUMNS)
+    # As text, so that the picture is small, and without an id that differs each time.
+    with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "rayllm", "font.size": 8}):
+        figure = Figure(figsize=(5 * _COLUMNS, 1.9 * rows), layout="constrained")
+        figure.suptitle(dashboard["title"])
+        for axes, panel in zip(figure.subplots(rows, _COLUMNS).flat, panels, strict=True):
+            _draw_panel(axes, panel, variables, watching)
+        figure.savefig(path, format="svg", metadata={"Date": None})
+
+
+def _draw_panel(
+    axes: Axes, panel: Mapping[str, Any], variables: Mapping[str, str], watching: Prometheus
+) -> None:
+    (target,) = panel["targets"]
+    expression = target["expr"]
+    for name, value in variables.items():
+        expression = expression.replace(f"${name}", value)
+    unit = panel["fieldConfig"]["defaults"]["unit"]
+    began, series = watching.history(expression, _STEP_SECONDS)
+    for each in series:
+        points = [((float(at) - began) / 60, float(value)) for at, value in each["values"]]
+        axes.plot(*zip(*points, strict=True), label=_legend(target["legendFormat"], each["metric"]))
+    axes.set_title(panel["title"], loc="left", fontsize=9)
+    axes.set_ylabel(_UNITS.get(unit, ""))
+    axes.set_ylim(bottom=0)
+    axes.grid(alpha=0.3)
+    if unit == "percentunit":
+        axes.yaxis.set_major_formatter(PercentFormatter(1))
+    if series:
+        axes.legend(loc="upper left", fontsize=7)
+
+
+def _legend(template: str, labels: Mapping[str, str]) -> str:
+    return re.sub(r"\{\{(\w+)\}\}", lambda found: labels.get(found[1], ""), template)
