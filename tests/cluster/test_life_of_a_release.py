@@ -15,6 +15,7 @@ import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -162,9 +163,7 @@ def test_from_install_to_uninstall(cluster: Installed) -> None:
     another_operator_takes_over(cluster)
     a_head_that_dies_is_an_outage_and_comes_back(cluster)
     if cluster.prometheus and (folder := os.environ.get("DASHBOARDS")):
-        for name, dashboard in dashboards():
-            path = CHECKOUT / folder / f"dashboard-{name}.svg"
-            draw(dashboard, {"model_id": MODEL_ID}, cluster.prometheus, path)
+        draw_dashboards(cluster.prometheus, CHECKOUT / folder)
     the_model_goes(cluster)
     the_chart_goes(cluster)
 
@@ -214,6 +213,13 @@ def the_dashboards_have_data(cluster: Installed, watching: Prometheus) -> None:
     rules = [rule for group in watching.get("rules")["groups"] for rule in group["rules"]]
     assert len(rules) >= 4
     assert {rule["health"] for rule in rules} == {"ok"}
+
+
+def draw_dashboards(watching: Prometheus, folder: Path) -> None:
+    """Draw all that was seen, once it is seen that the model is back."""
+    wait_until("the last word", finds(watching, "rayllm_model_ready == 1", 1), seconds=SECONDS)
+    for name, dashboard in dashboards():
+        draw(dashboard, {"model_id": MODEL_ID}, watching, folder / f"dashboard-{name}.svg")
 
 
 def finds(watching: Prometheus, expression: str, wanted: int) -> Callable[[], bool | None]:

@@ -1,7 +1,8 @@
 """Pictures of the chart's dashboards: each panel's own query, drawn from what a Prometheus saw."""
 
+import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -39,8 +40,10 @@ def draw(
     with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "rayllm", "font.size": 8}):
         figure = Figure(figsize=(5 * _COLUMNS, 1.9 * rows), layout="constrained")
         figure.suptitle(dashboard["title"])
-        for axes, panel in zip(figure.subplots(rows, _COLUMNS).flat, panels, strict=True):
+        grid = figure.subplots(rows, _COLUMNS, sharex=True)
+        for axes, panel in zip(grid.flat, panels, strict=True):
             _draw_panel(axes, panel, variables, watching)
+        figure.supxlabel("minutes")
         figure.savefig(path, format="svg", metadata={"Date": None})
 
 
@@ -54,8 +57,9 @@ def _draw_panel(
     unit = panel["fieldConfig"]["defaults"]["unit"]
     began, series = watching.history(expression, _STEP_SECONDS)
     for each in series:
-        points = [((float(at) - began) / 60, float(value)) for at, value in each["values"]]
-        axes.plot(*zip(*points, strict=True), label=_legend(target["legendFormat"], each["metric"]))
+        times, values = _with_gaps([(float(at), float(value)) for at, value in each["values"]])
+        minutes = [(at - began) / 60 for at in times]
+        axes.plot(minutes, values, label=_legend(target["legendFormat"], each["metric"]))
     axes.set_title(panel["title"], loc="left", fontsize=9)
     axes.set_ylabel(_UNITS.get(unit, ""))
     axes.set_ylim(bottom=0)
@@ -63,7 +67,20 @@ def _draw_panel(
     if unit == "percentunit":
         axes.yaxis.set_major_formatter(PercentFormatter(1))
     if series:
-        axes.legend(loc="upper left", fontsize=7)
+        axes.legend(fontsize=7, framealpha=0.6)
+
+
+def _with_gaps(points: Iterable[tuple[float, float]]) -> tuple[list[float], list[float]]:
+    """Return times and values, with a value that is none where a series was not there for a while."""
+    times: list[float] = []
+    values: list[float] = []
+    for at, value in points:
+        if times and at - times[-1] > 2 * _STEP_SECONDS:
+            times.append(at)
+            values.append(math.nan)
+        times.append(at)
+        values.append(value)
+    return times, values
 
 
 def _legend(template: str, labels: Mapping[str, str]) -> str:
