@@ -24,7 +24,8 @@ import yaml
 from rayllm_operator.cli.local_ray import free_ports
 from tests.harness import tiny_model
 from tests.harness.chart_dashboards import dashboards
-from tests.harness.dashboard_pictures import draw
+from tests.harness.dashboard_pictures import draw, expression_of
+from tests.harness.helm import MONITORED
 from tests.harness.local_stack import CHECKOUT, Kubectl, program, wait_until
 from tests.harness.network_policies import enforced, reached
 from tests.harness.prometheus import NAMESPACE as MONITORING
@@ -41,19 +42,15 @@ SPEC: dict[str, Any] = yaml.safe_load((EXAMPLES / "models" / "tiny-llama.yaml").
 CHILDREN = "rayservice,raycluster,pod,service,poddisruptionbudget"
 FILES = ("volumes/models.yaml", "pools/cpu.yaml", "models/tiny-llama.yaml")
 SECONDS = 300.0
-MONITORED = (
-    *(
-        f"--set=metrics.{part}.enabled=true"
-        for part in ("serviceMonitor", "podMonitor", "rules", "dashboards")
-    ),
-    *(f"--set=metrics.{part}.interval=5s" for part in ("serviceMonitor", "podMonitor")),
-)
+OFTEN = tuple(f"--set=metrics.{part}.interval=5s" for part in ("serviceMonitor", "podMonitor"))
 CLOSED = (
     "--set=models.networkPolicy.namespaces={default}",
     "--set=models.networkPolicy.kuberayNamespace=kuberay-system",
     "--set-json=models.networkPolicy.monitoring="
     + json.dumps([{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": MONITORING}}}]),
 )
+VARIABLES = {"model_id": MODEL_ID}
+"""Of the dashboards."""
 GCS, DASHBOARD, METRICS, SERVE = 6379, 8265, 8080, 8000
 WITHOUT_EVENTS = {"Models that are not, by reason", "Failed starts and dead engines"}
 """Panels that show nothing while nothing goes wrong."""
@@ -138,7 +135,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installed]:
         if kind is ClusterKind.NODE:
             stack.enter_context(enforced(kubectl, logs))
             watching = stack.enter_context(prometheus(kubectl, name, logs))
-            options += (*MONITORED, *CLOSED)
+            options += (*MONITORED, *OFTEN, *CLOSED)
         release = Release(kubectl, cluster.operator_image, cluster.engine_image)
         stack.callback(release.uninstall)
         stack.callback(take_away, kubectl)
@@ -219,7 +216,7 @@ def draw_dashboards(watching: Prometheus, folder: Path) -> None:
     """Draw all that was seen, once it is seen that the model is back."""
     wait_until("the last word", finds(watching, "rayllm_model_ready == 1", 1), seconds=SECONDS)
     for name, dashboard in dashboards():
-        draw(dashboard, {"model_id": MODEL_ID}, watching, folder / f"dashboard-{name}.svg")
+        draw(dashboard, VARIABLES, watching, folder / f"dashboard-{name}.svg")
 
 
 def finds(watching: Prometheus, expression: str, wanted: int) -> Callable[[], bool | None]:
@@ -229,8 +226,7 @@ def finds(watching: Prometheus, expression: str, wanted: int) -> Callable[[], bo
 
 def has_data(watching: Prometheus, panel: dict[str, Any]) -> bool:
     """Return whether a panel shows something; its PromQL has to be valid in any case."""
-    (target,) = panel["targets"]
-    series = watching.query(target["expr"].replace("$model_id", MODEL_ID))
+    series = watching.query(expression_of(panel, VARIABLES))
     shown = [each for each in series if each["value"][1] != "NaN"]
     return bool(shown) or panel["title"] in WITHOUT_EVENTS
 

@@ -47,15 +47,21 @@ def draw(
         figure.savefig(path, format="svg", metadata={"Date": None})
 
 
+def expression_of(panel: Mapping[str, Any], variables: Mapping[str, str]) -> str:
+    """Return a panel's PromQL with the values of the dashboard's variables, given by their names."""
+    (target,) = panel["targets"]
+    expression: str = target["expr"]
+    for name, value in variables.items():
+        expression = expression.replace(f"${name}", value)
+    return expression
+
+
 def _draw_panel(
     axes: Axes, panel: Mapping[str, Any], variables: Mapping[str, str], watching: Prometheus
 ) -> None:
     (target,) = panel["targets"]
-    expression = target["expr"]
-    for name, value in variables.items():
-        expression = expression.replace(f"${name}", value)
     unit = panel["fieldConfig"]["defaults"]["unit"]
-    began, series = watching.history(expression, _STEP_SECONDS)
+    began, series = watching.history(expression_of(panel, variables), _STEP_SECONDS)
     for each in series:
         times, values = _with_gaps([(float(at), float(value)) for at, value in each["values"]])
         minutes = [(at - began) / 60 for at in times]

@@ -15,6 +15,11 @@ from tests.harness.local_stack import Kubectl, StackError
 REGISTRY = "registry.example/llm"
 """Where nothing is pulled from in tests."""
 
+MONITORED = tuple(
+    f"--set=metrics.{part}.enabled=true" for part in ("serviceMonitor", "podMonitor", "rules", "dashboards")
+)
+"""Options for all that the chart has for the Prometheus operator and Grafana."""
+
 KNOWS_POOLS = ("--api-versions", "rayllm.dev/v1alpha1/GPUNodePool")
 
 

@@ -31,7 +31,11 @@ print(json.dumps(sorted(open_)))
 
 @contextlib.contextmanager
 def enforced(kubectl: Kubectl, logs: Path) -> Iterator[None]:
-    """Let NetworkPolicies hold on the node of a cluster of this machine, by kube-router."""
+    """Let NetworkPolicies hold on the node of a cluster of this machine, by kube-router.
+
+    Its chains accept what a policy allows before kube-proxy refuses it, so a connection to a Service without
+    endpoints is not refused but leaves the node, and whoever answers there is not the model.
+    """
     command = [
         str(go_programs("policies") / "kube-router"),
         f"--kubeconfig={kubectl.kubeconfig}",

@@ -12,7 +12,7 @@ import yaml
 from rayllm_operator.api.validation import parse_configuration, parse_pool
 from tests.harness.chart_files import CHART
 from tests.harness.go_modules import go_programs
-from tests.harness.helm import KNOWS_POOLS, example_values, helm, objects, options, rendered
+from tests.harness.helm import KNOWS_POOLS, MONITORED, example_values, helm, objects, options, rendered
 from tests.harness.local_stack import (
     CHECKOUT,
     Kubectl,
@@ -26,13 +26,7 @@ from tests.harness.monitoring_kinds import install_monitoring_kinds
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]
 
 NAMESPACE = "rayllm-system"
-EVERYTHING = (
-    *(
-        f"--set=metrics.{part}.enabled=true"
-        for part in ("serviceMonitor", "podMonitor", "rules", "dashboards")
-    ),
-    "--set=watchNamespaces={chat}",
-)
+EVERYTHING = (*MONITORED, "--set=watchNamespaces={chat}")
 VALUES = {"defaults": None, **example_values()}
 POOL = '--set-json=pools=[{"name":"a10","spec":{"resources":{"accelerator_type_a10":1},"node":{"gpus":4,"cpus":44,"memory":"180Gi"},"maxNodes":8}}]'
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from rayllm_operator.cli.render import manifests
-from tests.harness.helm import KNOWS_POOLS, example_values, objects, rendered
+from tests.harness.helm import KNOWS_POOLS, MONITORED, example_values, objects, rendered
 from tests.harness.kubeconform import complaints
 from tests.harness.local_stack import Kubectl
 from tests.harness.monitoring_kinds import install_monitoring_kinds
@@ -13,15 +13,12 @@ from tests.unit.render.test_ray_service import EXAMPLES, plan_of, pool
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
 
-EVERYTHING = tuple(
-    f"--set={value}"
-    for value in (
-        *(f"metrics.{part}.enabled=true" for part in ("serviceMonitor", "podMonitor", "rules", "dashboards")),
-        "operator.networkPolicy.enabled=true",
-        "models.networkPolicy.namespaces={chat}",
-        "models.networkPolicy.kuberayNamespace=kuberay",
-        "watchNamespaces={chat}",
-    )
+EVERYTHING = (
+    *MONITORED,
+    "--set=operator.networkPolicy.enabled=true",
+    "--set=models.networkPolicy.namespaces={chat}",
+    "--set=models.networkPolicy.kuberayNamespace=kuberay",
+    "--set=watchNamespaces={chat}",
 )
 VALUES = {"defaults": None, **example_values()}
 MODELS = sorted(path.stem for path in (EXAMPLES / "models").glob("*.yaml"))
