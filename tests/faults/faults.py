@@ -31,6 +31,8 @@ Forward = Callable[[], Awaitable[Reply]]
 Kill = Callable[[], None]
 """Ends the operator as a power failure does."""
 
+SetClock = Callable[[int], None]
+"""Lets the operator's clock jump: it is so many seconds ahead from now on."""
 
 Deletion = Callable[[str], Awaitable[None]]
 """Deletes the model or its namespace; takes the propagation policy."""
@@ -44,6 +46,8 @@ class Surroundings:
     """Closes every connection of the operator."""
     kill: Kill
     """Ends the operator."""
+    set_clock: SetClock
+    """Sets how many seconds the operator's clock is ahead."""
     older: Callable[[str, str, int], Event | None]
     """Returns an object as it was: plural name of its kind, name, and how many versions ago."""
     names: Callable[[str], list[str]]

@@ -1,4 +1,4 @@
-"""Operators as processes of their own, each of one namespace behind a proxy of its own; who ends is started again."""
+"""Operators as processes of their own, each behind a proxy of its own; who ends is started again."""
 
 import asyncio
 import json
@@ -47,10 +47,9 @@ class Zygote:
             process.stdin.close()
             await process.wait()
 
-    async def fork(self, arguments: list[str], kubeconfig: Path, log: Path, skew_seconds: int = 0) -> int:
-        """Start an operator, whose clock may be ahead; return its process id."""
-        files = {"kubeconfig": str(kubeconfig), "log": str(log)}
-        order = {"arguments": arguments, **files, "skew_seconds": skew_seconds}
+    async def fork(self, arguments: list[str], kubeconfig: Path, log: Path, clock: Path) -> int:
+        """Start an operator; return its process id."""
+        order = {"arguments": arguments, "kubeconfig": str(kubeconfig), "log": str(log), "clock": str(clock)}
         born: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self._born.append(born)
         assert self._process.stdin is not None
@@ -78,13 +77,9 @@ class Operator:
 
     zygote: Zygote
     folder: Path
-    namespace: str
-    """The only one that it serves; empty: it serves all."""
     port: int
     """Port of the proxy that it takes for the API server."""
     settings: dict[str, Any] = field(default_factory=dict)
-    skew_seconds: int = 0
-    """How far the clock of the next process is ahead."""
     pid: int = 0
     starts: int = 0
     _task: asyncio.Task[None] | None = None
@@ -95,11 +90,16 @@ class Operator:
         """What the processes print."""
         return self.folder / "operator.log"
 
+    @property
+    def _clock(self) -> Path:
+        return self.folder / "clock"
+
     async def start(self) -> None:
         """Start the first process, and keep one alive."""
         (self.folder / "kubeconfig").write_text(yaml.safe_dump(_kubeconfig(self.port)))
         configuration = {"resyncSeconds": RESYNC_SECONDS, **self.settings}
         (self.folder / "configuration.yaml").write_text(yaml.safe_dump(configuration))
+        self._clock.write_text("0")
         self._is_wanted = True
         await self._fork()
         self._task = asyncio.create_task(self._keep())
@@ -108,6 +108,12 @@ class Operator:
         """End the process without a word; another one follows."""
         with suppress(ProcessLookupError):
             os.kill(self.pid, signal.SIGKILL)
+
+    def set_clock(self, skew_seconds: int) -> None:
+        """Let the clock jump: it is so far ahead from now on, also for the processes that follow."""
+        self._clock.write_text(str(skew_seconds))
+        with suppress(ProcessLookupError):
+            os.kill(self.pid, signal.SIGUSR1)
 
     async def stop(self) -> None:
         """End the process for good."""
@@ -126,8 +132,7 @@ class Operator:
     async def _fork(self) -> None:
         arguments = ["--configuration", str(self.folder / "configuration.yaml"), "--http-port", "0"]
         arguments += ["--service-access", "ApiServerProxy"]
-        arguments += ["--namespace", self.namespace] if self.namespace else []
-        self.pid = await self.zygote.fork(arguments, self.folder / "kubeconfig", self.log, self.skew_seconds)
+        self.pid = await self.zygote.fork(arguments, self.folder / "kubeconfig", self.log, self._clock)
         self.starts += 1
 
 

@@ -1,7 +1,7 @@
 """Which trials there are: one of each fault at every request and at every event of a scenario's reference.
 
 Beside them the model or its namespace is deleted at every request that changes something, each rendered field is
-written by somebody else, a second operator works along, and one whose clock is wrong takes over.
+written by somebody else, a second operator works along, and clocks are wrong or jump.
 """
 
 from collections.abc import Awaitable, Callable, Iterator, Mapping
@@ -15,6 +15,7 @@ from tests.faults.mutations import Mutation, mutate, mutations
 from tests.faults.pool_mutations import mutate_pool, pool_mutations
 from tests.faults.request_faults import (
     AtCall,
+    ClockJumps,
     Crash,
     Cut,
     Deleted,
@@ -40,6 +41,9 @@ MOST_EVENTS = 8
 
 WALKS = 300
 """So many walks of edits."""
+
+WRONG_HOURS = (-26, 26)
+"""By how much a clock is wrong."""
 
 READS_REFUSED = ("403", "429", "500")
 """Answers to reads; writes get every one."""
@@ -79,8 +83,11 @@ def plans(scenario: Scenario, expected: Reference) -> Iterator[Plan]:
                 )
             fault = NamespaceDeleted(call)
             yield Plan(scenario.name, fault.name, str(call), _without_namespace(scenario, fault))
+            for hours in WRONG_HOURS:
+                jump = ClockJumps(call, skew_seconds=hours * 3600)
+                yield Plan(scenario.name, jump.name, f"{hours:+} hours, {call}", _with_jump(scenario, jump))
     yield Plan(scenario.name, "a second operator", "all the time", _with_second_operator(scenario))
-    for hours in (-26, 26):
+    for hours in WRONG_HOURS:
         yield Plan(scenario.name, "a wrong clock", f"{hours:+} hours", _with_clock(scenario, hours))
     if scenario.name == "restart":
         yield Plan(scenario.name, "somebody else's finalizer", "RayService", _ending(ray_service_held_back))
@@ -111,6 +118,17 @@ def _with_clock(scenario: Scenario, hours: int) -> Attempt:
             _, problems = await trial(site, scenario, Fault(), expected[scenario.name])
             is_told = await site.tells_time_of(hours * 3600)
         return is_told, problems
+
+    return attempt
+
+
+def _with_jump(scenario: Scenario, jump: ClockJumps) -> Attempt:
+    async def attempt(site: Site, expected: References) -> tuple[bool, list[str]]:
+        try:
+            _, problems = await trial(site, scenario, jump, expected[scenario.name])
+            return await site.tells_time_of(jump.skew_seconds), problems
+        finally:
+            site.operator.set_clock(0)
 
     return attempt
 

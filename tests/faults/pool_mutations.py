@@ -2,9 +2,10 @@
 
 from collections.abc import Iterator
 
+from tests.faults.admin import POOL
 from tests.faults.faults import Fault
 from tests.faults.mutations import Mutation, mutations, outcome, ray_service_of, until_as, without_the_key
-from tests.faults.site import Site
+from tests.faults.site import Site, condition
 
 
 def pool_mutations() -> Iterator[Mutation]:
@@ -15,7 +16,7 @@ def pool_mutations() -> Iterator[Mutation]:
 async def mutate_pool(site: Site, mutation: Mutation) -> tuple[bool, list[str]]:
     """Apply an edit to the pool and take it back; return whether it was taken, and what went wrong.
 
-    A pool that holds the model no more changes nothing of what runs.
+    A pool that holds the model no more changes nothing of what runs. One that is invalid says why itself.
     """
     site.proxy.arm(Fault())
     before, serving = await site.state(), await ray_service_of(site)
@@ -26,6 +27,9 @@ async def mutate_pool(site: Site, mutation: Mutation) -> tuple[bool, list[str]]:
             return False, without_the_key(str(refusal), mutation)
         await site.until_quiet()
         taken, problems = await outcome(site, serving, mutation)
+        accepted = condition(await site.find(POOL, site.pool) or {}, "Accepted")
+        if accepted["status"] == "False":
+            problems += without_the_key(accepted["message"], mutation)
         await site.apply_pool()
         await until_as(site, before)
     except AssertionError as error:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 import aiohttp
 from aiohttp import web
 
+from rayllm_operator.controller.resync import WATCHED
 from tests.faults.admin import Admin, lines
 from tests.faults.calls import Call, CallNames
 from tests.faults.faults import (
@@ -19,12 +20,14 @@ from tests.faults.faults import (
     Fault,
     Forward,
     Reply,
+    SetClock,
     Surroundings,
 )
 from tests.faults.history import History
 
 _PASSED = ("Accept", "Content-Type")
 _LARGEST_BODY = 8 * 2**20
+_NAMESPACED = {kind.plural for kind in WATCHED if kind.namespaced}
 
 Ray = Callable[[str, str], Reply]
 """Answers for Ray: method and path below the API server's proxy for Services."""
@@ -59,7 +62,7 @@ class FaultyProxy:
     history
         What was.
     namespace
-        The operator's.
+        The only one that the operator gets to see, though it asks for all; empty: it sees all.
     pool
         The only GPUNodePool that the operator gets to see: trials run side by side.
     """
@@ -76,6 +79,8 @@ class FaultyProxy:
         self.record = Record(0.0)
         self.kill: Callable[[], None] = lambda: None
         """Ends the operator behind this proxy."""
+        self.set_clock: SetClock = lambda _: None
+        """Lets the clock of that operator jump."""
         self.delete_model: Deletion = _delete_nothing
         """Deletes the model as a user does, with a propagation policy."""
         self.delete_namespace: Deletion = _delete_nothing
@@ -88,7 +93,9 @@ class FaultyProxy:
         """Begin to count anew, and let a fault strike from now on."""
         self._fault, self._names, self.record = fault, CallNames(), Record(_now())
         deletions = (self.delete_model, self.delete_namespace)
-        fault.armed(Surroundings(self.cut, self.kill, self._older, self._names_of, *deletions))
+        fault.armed(
+            Surroundings(self.cut, self.kill, self.set_clock, self._older, self._names_of, *deletions)
+        )
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator["FaultyProxy"]:
@@ -146,7 +153,7 @@ class FaultyProxy:
                 return self._ray(request.method, request.raw_path)
             headers = {name: request.headers[name] for name in _PASSED if name in request.headers}
             async with self._admin.session.request(
-                request.method, self._admin.url + request.raw_path, data=body or None, headers=headers
+                request.method, self._url(request, call), data=body or None, headers=headers
             ) as response:
                 answer = await response.read()
             if call.writes and response.status < 300:
@@ -173,9 +180,7 @@ class FaultyProxy:
         timeout = aiohttp.ClientTimeout(total=None)
         self._open[id(request)] = request
         try:
-            async with self._admin.session.get(
-                self._admin.url + request.raw_path, timeout=timeout
-            ) as upstream:
+            async with self._admin.session.get(self._url(request, call), timeout=timeout) as upstream:
                 response.set_status(upstream.status)
                 await response.prepare(request)
                 async for line in lines(upstream.content):
@@ -186,6 +191,13 @@ class FaultyProxy:
         finally:
             self._open.pop(id(request), None)
         return response
+
+    def _url(self, request: web.Request, call: Call) -> str:
+        """Return where a request goes: what is asked of all namespaces is answered from the operator's own."""
+        path = request.raw_path
+        if self._namespace and call.target in _NAMESPACED and "/namespaces/" not in path:
+            path = path.replace(f"/{call.target}", f"/namespaces/{self._namespace}/{call.target}", 1)
+        return self._admin.url + path
 
     def _seen_of(self, call: Call, event: Event) -> list[Event]:
         if "type" not in event:  # the API server refuses the watch

@@ -81,6 +81,24 @@ class Crash(AtCall):
 
 
 @dataclass
+class ClockJumps(AtCall):
+    """The operator's clock jumps while the request is on its way."""
+
+    skew_seconds: int = 0
+
+    @property
+    def name(self) -> str:
+        """What goes wrong."""
+        return "the clock jumps"
+
+    async def strike(self, forward: Forward) -> Reply:
+        """Let it jump, and carry the request out."""
+        assert self._surroundings is not None
+        self._surroundings.set_clock(self.skew_seconds)
+        return await forward()
+
+
+@dataclass
 class Reset(AtCall):
     """The connection is closed, before or after the request is carried out."""
 

@@ -178,8 +178,8 @@ class Site:
         return any(abs((skewed - moment).total_seconds()) < _MINUTES for moment in moments)
 
     async def _take_over(self, skew_seconds: int) -> None:
-        self.operator.skew_seconds = skew_seconds
         since = len(self.proxy.record.calls)
+        self.operator.set_clock(skew_seconds)
         self.operator.kill()
         await self.until_watching(since)
 
@@ -188,7 +188,7 @@ class Site:
         """Let another operator work beside the first one, with no Lease between them."""
         folder = self.operator.folder / "second"
         folder.mkdir(exist_ok=True)
-        second = Operator(self.world.zygote, folder, self.namespace, self.proxy.port)
+        second = Operator(self.world.zygote, folder, self.proxy.port)
         since = len(self.proxy.record.calls)
         await second.start()
         try:
@@ -260,7 +260,7 @@ class Site:
 
     async def state(self) -> dict[str, Any]:
         """Return everything that the operator answers for, without what differs between equal runs."""
-        model = await self.find(LLM_MODEL)
+        model, pool = await self.find(LLM_MODEL), await self.find(POOL, self.pool)
         found: dict[str, Any] = {
             "LLMModel": model and {"status": model.get("status"), "metadata": model["metadata"]}
         }
@@ -270,15 +270,18 @@ class Site:
                 for item in await self.all(kind)
                 if not item["metadata"].get("deletionTimestamp") and _is_told(kind, item)
             ]
-        plain: dict[str, Any] = self._plain(found, (model or {}).get("metadata", {}).get("generation", 0))
+        plain: dict[str, Any] = self._plain(found, _generation(model))
+        plain["GPUNodePool"] = self._plain((pool or {}).get("status"), _generation(pool))
         return plain
 
     async def words(self) -> str:
-        """Return everything that the operator says: its log, the model's status, its Events."""
-        model = await self.find(LLM_MODEL) or {}
+        """Return everything that the operator says: its log, the statuses of model and pool, its Events."""
+        model, pool = await self.find(LLM_MODEL) or {}, await self.find(POOL, self.pool) or {}
         events = await self.all(CORE_EVENT)
         said = [event for event in events if event.get("source", {}).get("component") == "rayllm-operator"]
-        return json.dumps([model.get("status"), said]) + self.operator.log.read_text(errors="replace")
+        return json.dumps([model.get("status"), pool.get("status"), said]) + self.operator.log.read_text(
+            errors="replace"
+        )
 
     def _plain(self, value: Any, generation: int) -> Any:
         if isinstance(value, dict):
@@ -298,6 +301,10 @@ class Site:
     def _text(self, value: str) -> str:
         text = value.replace(self.pool, "POOL").replace(self.namespace, "NAMESPACE")
         return _RANDOM.sub(f"{NAME}-*", _TIMES.sub("TIME", text))
+
+
+def _generation(obj: Object | None) -> int:
+    return int(obj["metadata"]["generation"]) if obj else 0
 
 
 def _is_told(kind: Kind, obj: Object) -> bool:
@@ -345,9 +352,9 @@ async def new_site(world: World) -> AsyncIterator[Site]:
     folder.mkdir()
     proxy = FaultyProxy(world.admin, world.kuberay.ray, world.history, namespace, f"pool-{token}")
     async with proxy.running():
-        operator = Operator(world.zygote, folder, namespace, proxy.port)
+        operator = Operator(world.zygote, folder, proxy.port)
         site = Site(world, namespace, proxy, operator)
-        proxy.kill, proxy.delete_model = operator.kill, site.delete_model
+        proxy.kill, proxy.set_clock, proxy.delete_model = operator.kill, operator.set_clock, site.delete_model
         proxy.delete_namespace = site.delete_namespace
         await site.create_namespace()
         try:

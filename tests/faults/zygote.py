@@ -1,15 +1,17 @@
 """A process that has imported the operator and forks one whenever it is told to: a start costs no imports.
 
-It reads one JSON line for each operator from its standard input: ``arguments``, ``kubeconfig``, ``log``, and
-``skew_seconds``, by which its clock is ahead. It answers with a line that has the ``pid``, and says with another line
-(``ended``, ``code``) when one is gone.
+It reads one JSON line for each operator from its standard input: ``arguments``, ``kubeconfig``, ``log``, and ``clock``,
+a file with the seconds by which its clock is ahead, which it reads again at SIGUSR1. It answers with a line that has the
+``pid``, and says with another line (``ended``, ``code``) when one is gone.
 """
 
 import json
 import os
 import select
+import signal
 import sys
 from datetime import datetime, timedelta, tzinfo
+from pathlib import Path
 
 import kubernetes.aio.config.kube_config
 import kubernetes.config.kube_config
@@ -22,6 +24,7 @@ _POLL_SECONDS = 0.02
 def serve() -> None:
     """Fork operators until the standard input is closed."""
     rest = b""
+    signal.signal(signal.SIGUSR1, signal.SIG_IGN)  # one that comes before an operator is ready for it
     while True:
         _bury()
         if not select.select([0], [], [], _POLL_SECONDS)[0]:
@@ -49,8 +52,7 @@ def _become_operator(order: dict[str, object]) -> None:
     for library in (kubernetes.config.kube_config, kubernetes.aio.config.kube_config):
         # Read from KUBECONFIG when the library was imported.
         setattr(library, "KUBE_CONFIG_DEFAULT_LOCATION", order["kubeconfig"])  # noqa: B010 - it has no type
-    if skew_seconds := int(str(order["skew_seconds"])):
-        _set_clock(timedelta(seconds=skew_seconds))
+    _set_clock(Path(str(order["clock"])))
     try:
         main(order["arguments"])
     except SystemExit as ending:
@@ -61,8 +63,13 @@ def _become_operator(order: dict[str, object]) -> None:
     os._exit(0)
 
 
-def _set_clock(skew: timedelta) -> None:
-    """Let every module of the operator read a clock that is ahead."""
+def _set_clock(file: Path) -> None:
+    """Let every module of the operator read a clock that is ahead by what a file says, whenever it is told to look."""
+    skew = timedelta()
+
+    def look(*_: object) -> None:
+        nonlocal skew
+        skew = timedelta(seconds=int(file.read_text()))
 
     class Skewed(datetime):
         @classmethod
@@ -72,6 +79,8 @@ def _set_clock(skew: timedelta) -> None:
     for name, module in sys.modules.items():
         if name.startswith("rayllm_operator.") and getattr(module, "datetime", None) is datetime:
             setattr(module, "datetime", Skewed)  # noqa: B010 - not every module has it
+    signal.signal(signal.SIGUSR1, look)
+    look()
 
 
 def _bury() -> None:

@@ -68,7 +68,8 @@ def _draw_panel(
         axes.plot(minutes, values, label=_legend(target["legendFormat"], each["metric"]))
     axes.set_title(panel["title"], loc="left", fontsize=9)
     axes.set_ylabel(_UNITS.get(unit, ""))
-    axes.set_ylim(bottom=0)
+    highest = axes.dataLim.y1 if series else 0
+    axes.set_ylim(0, 1.1 * highest or None)
     axes.grid(alpha=0.3)
     if unit == "percentunit":
         axes.yaxis.set_major_formatter(PercentFormatter(1))

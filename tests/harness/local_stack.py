@@ -13,7 +13,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -67,6 +67,11 @@ class Kubectl:
     def apply(self, path: Path, *options: str) -> str:
         """Apply a file or a folder."""
         return self("apply", "--filename", str(path), *options)
+
+    def apply_objects(self, objects: Sequence[Mapping[str, Any]]) -> str:
+        """Apply objects that are in no file."""
+        manifests = json.dumps({"apiVersion": "v1", "kind": "List", "items": objects})
+        return self("apply", "--filename", "-", stdin=manifests)
 
     def start_proxy(self, port: int) -> list[str]:
         """Return the command of ``kubectl proxy`` on a local port."""

@@ -1,7 +1,6 @@
 """The tiny model on the nodes of a cluster that is not this machine, generated there by the engine image."""
 
 import contextlib
-import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -19,8 +18,7 @@ _SECONDS = 600
 @contextlib.contextmanager
 def model_on_every_node(kubectl: Kubectl, engine_image: str) -> Iterator[None]:
     """Let every node generate the model, and wait until all have it; the model stays when the pods go."""
-    manifests = json.dumps({"apiVersion": "v1", "kind": "List", "items": _objects(engine_image)})
-    kubectl("apply", "--filename", "-", stdin=manifests)
+    kubectl.apply_objects(_objects(engine_image))
     try:
         kubectl("rollout", "status", f"daemonset/{_NAME}", f"--timeout={_SECONDS}s")
         yield

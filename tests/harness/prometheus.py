@@ -70,11 +70,8 @@ def prometheus(kubectl: Kubectl, cluster: str, logs: Path) -> Iterator[Prometheu
         f"--prometheus-config-reloader={reloader}",
         f"--web.listen-address=127.0.0.1:{port}",
     ]
-    items = [*_account(), _prometheus(image)]
     with program("prometheus-operator", operator, logs, KUBECONFIG=str(kubectl.kubeconfig)) as check:
-        kubectl(
-            "apply", "--filename=-", stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": items})
-        )
+        kubectl.apply_objects([*_account(), _prometheus(image)])
 
         def runs() -> bool | None:
             check()

@@ -83,7 +83,7 @@ class Soak:
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(self._proxy.running())
             settings = {"resyncSeconds": RESYNC_SECONDS}
-            operator = Operator(self._world.zygote, folder, "", self._proxy.port, settings)
+            operator = Operator(self._world.zygote, folder, self._proxy.port, settings)
             tenants = await self._move_in(operator)
             await operator.start()
             stack.push_async_callback(operator.stop)
