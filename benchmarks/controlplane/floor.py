@@ -17,6 +17,9 @@ from rayllm_operator.render import render_ray_service, render_service
 from rayllm_operator.render.manifests import with_owner
 from tests.harness.kuberay_standin import kube
 
+_SECONDS = 3600
+"""How long it watches; by itself the client ends a watch after five minutes."""
+
 AT_ONCE = 32
 """Models that are worked on at once."""
 _NAME, _UID = "the-name-of-a-model", "the-uid-of-a-model"
@@ -38,7 +41,7 @@ async def follow(new: asyncio.Queue[tuple[str, str]]) -> None:
     async with client.ApiClient() as api_client, watch.Watch() as events:  # type: ignore[no-untyped-call]
         listing = client.CustomObjectsApi(api_client).list_cluster_custom_object
         kind = (LLM_MODEL.group, LLM_MODEL.version, LLM_MODEL.plural)
-        async for event in events.stream(listing, *kind, timeout_seconds=3600):
+        async for event in events.stream(listing, *kind, timeout_seconds=_SECONDS, _request_timeout=_SECONDS):
             metadata = event["object"]["metadata"]
             if event["type"] == "ADDED":
                 new.put_nowait((metadata["name"], metadata["uid"]))

@@ -113,7 +113,7 @@ class Turn:
         async with asyncio.TaskGroup() as group:
             group.create_task(create_models(api, models))
             editing = group.create_task(edit_probe(api, audit, over)) if edits else None
-            await self._until_told(first, models)
+            await self._until_told(process, first, models)
             over.set()
         measured = audit.requests[first:]
         last = max(request.ended for request in measured if _is_status(request))
@@ -187,6 +187,7 @@ class Turn:
         audit, last, cpu = self._server.audit, time.time(), process.cpu
         began = busy = last
         while time.time() - max(last, busy) < QUIET_SECONDS:
+            process.must_run()
             await asyncio.sleep(_LOOK_SECONDS)
             asked = [request.ended for request in audit.read() if request.verb != "watch"]
             last = max([last, *asked])
@@ -196,10 +197,11 @@ class Turn:
                 raise StackError(f"{self.subject} does not come to rest")
         return last
 
-    async def _until_told(self, first: int, models: int) -> None:
+    async def _until_told(self, process: Process, first: int, models: int) -> None:
         audit, told = self._server.audit, set[str]()
         began, seen = time.time(), first
         while len(told) < models:
+            process.must_run()
             await asyncio.sleep(_LOOK_SECONDS)
             audit.read()
             told |= {each.name for each in audit.requests[seen:] if _is_status(each) and each.name != PROBE}
@@ -252,16 +254,17 @@ async def _begin(
     turn = Turn(subject, server)
     await api.create(POOL, pool())
     await api.create(LLM_MODEL, model(PROBE))
-    await _until_probe(server)
+    await _until_probe(server, process)
     await turn.until_quiet(process)
     burst = await turn.burst(api, process, models, edits=edits)
     say(f"{subject}: {models} models in {burst.seconds:.1f} s, {_middle(burst.edits)}")
     return turn, burst
 
 
-async def _until_probe(server: ApiServer) -> None:
+async def _until_probe(server: ApiServer, process: Process) -> None:
     began = time.time()
     while not any(_is_status(request) and request.name == PROBE for request in server.audit.requests):
+        process.must_run()
         await asyncio.sleep(_LOOK_SECONDS)
         server.audit.read()
         if time.time() - began > _FIRST_SECONDS:
