@@ -95,7 +95,8 @@ def api_server(folder: Path) -> Iterator[ApiServer]:
         raise StackError("KubeRay's CRDs are not at hand: set KUBERAY_CRDS to the folder that has them")
     log = folder / "audit.log"
     flags = f"--audit-policy-file={_policy(folder)} --audit-log-path={log} --audit-log-mode=blocking"
-    flags += " --audit-log-maxsize=0"
+    # In MB: one file, however long. 0 is 100 here, which the edits of 10,000 models' pool exceed.
+    flags += " --audit-log-maxsize=1000000"
     log.touch()
     with control_plane(f"bench-{os.getpid()}", first_free_port_of(3), api_flags=flags) as kubectl:
         kubectl.apply(crds, "--server-side")

@@ -5,7 +5,7 @@ import statistics
 import time
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from benchmarks.controlplane.api_server import ApiServer, Request, api_server
@@ -239,12 +239,10 @@ async def measure_life(
             with running(subject, server.subject, folder) as process:
                 await turn.restart(process, began, first, calm)
                 say(f"{subject}: {calm}")
-                edits = (
-                    [await turn.edit_pool(api, process, *edit) for edit in POOL_EDITS]
-                    if subject == OURS
-                    else []
-                )
-            say(f"{subject}: {edits}")
+                edits = []
+                for edit in POOL_EDITS if subject == OURS else ():
+                    edits.append(await turn.edit_pool(api, process, *edit))
+                    say(f"{subject}: {replace(edits[-1], reads=[])}")
             return burst, calm, edits
 
 
@@ -257,7 +255,7 @@ async def _begin(
     await _until_probe(server, process)
     await turn.until_quiet(process)
     burst = await turn.burst(api, process, models, edits=edits)
-    say(f"{subject}: {models} models in {burst.seconds:.1f} s, {_middle(burst.edits)}")
+    say(f"{subject}: {models} models in {burst.seconds:.1f} s, {_middle(burst.edits)}, {_costs(burst)}")
     return turn, burst
 
 
@@ -269,6 +267,12 @@ async def _until_probe(server: ApiServer, process: Process) -> None:
         server.audit.read()
         if time.time() - began > _FIRST_SECONDS:
             raise StackError("the subject gives the first model no status: see its log")
+
+
+def _costs(burst: Burst) -> str:
+    return (
+        f"{burst.cpu:.1f} s of CPU, {burst.api_server_cpu:.0f} s of the API server's, {burst.writes} writes"
+    )
 
 
 def _middle(edits: list[float]) -> str:
