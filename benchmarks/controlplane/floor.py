@@ -7,6 +7,7 @@ remembered. What this takes is what the API server takes.
 import asyncio
 import json
 import os
+from http import HTTPStatus
 
 from kubernetes.aio import client, config, watch
 
@@ -38,12 +39,26 @@ async def main(kubeconfig: str) -> None:
 
 async def follow(new: asyncio.Queue[tuple[str, str]]) -> None:
     """Put every new model into the queue."""
-    async with client.ApiClient() as api_client, watch.Watch() as events:  # type: ignore[no-untyped-call]
-        listing = client.CustomObjectsApi(api_client).list_cluster_custom_object
-        kind = (LLM_MODEL.group, LLM_MODEL.version, LLM_MODEL.plural)
-        async for event in events.stream(listing, *kind, timeout_seconds=_SECONDS, _request_timeout=_SECONDS):
+    known: set[str] = set()
+    async with client.ApiClient() as api_client:
+        while True:
+            try:
+                await _watch(api_client, new, known)
+            except client.ApiException as error:
+                # An API server that has just learned of a kind may be behind what it has itself listed.
+                if error.status != HTTPStatus.GATEWAY_TIMEOUT:
+                    raise
+
+
+async def _watch(api_client: client.ApiClient, new: asyncio.Queue[tuple[str, str]], known: set[str]) -> None:
+    listing = client.CustomObjectsApi(api_client).list_cluster_custom_object
+    kind = (LLM_MODEL.group, LLM_MODEL.version, LLM_MODEL.plural)
+    times = {"timeout_seconds": _SECONDS, "_request_timeout": _SECONDS}
+    async with watch.Watch() as events:  # type: ignore[no-untyped-call]
+        async for event in events.stream(listing, *kind, **times):
             metadata = event["object"]["metadata"]
-            if event["type"] == "ADDED":
+            if event["type"] == "ADDED" and metadata["uid"] not in known:
+                known.add(metadata["uid"])
                 new.put_nowait((metadata["name"], metadata["uid"]))
 
 
