@@ -147,7 +147,7 @@ bench-mirror: setup engine ## Downloads of 2 GiB: ours beside Ray's, s5cmd, obst
 	@$(BIN)/python -m benchmarks.mirror --engine-python "$$(tests/harness/engine_env)" \
 		--peers-python "$$(benchmarks/mirror/peers_env)"
 
-bench-controlplane: setup control-plane ## 1,000 and 10,000 models at once, beside a plain kopf operator and the bare API server: 50 minutes
+bench-controlplane: setup control-plane ## 1,000 and 10,000 models at once, beside a plain kopf operator and the bare API server: 50 to 100 minutes
 	@$(BIN)/python -m benchmarks.controlplane
 
 soak: setup control-plane ## Two hours of edits, deletions, restarts and faults over 200 models; writes docs/reliability.md

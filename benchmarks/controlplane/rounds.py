@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from benchmarks.controlplane.api_server import ApiServer, Request, api_server
+from benchmarks.controlplane.api_server import ApiServer, Audit, Request, api_server
 from benchmarks.controlplane.objects import LLM_MODEL, POOL, model, pool
 from benchmarks.controlplane.subjects import OURS, Process, running
 from benchmarks.controlplane.users import PROBE, create_models, edit_probe, read_on, report_statuses
@@ -187,9 +187,8 @@ class Turn:
         audit, last, cpu = self._server.audit, time.time(), process.cpu
         began = busy = last
         while time.time() - max(last, busy) < QUIET_SECONDS:
-            process.must_run()
-            await asyncio.sleep(_LOOK_SECONDS)
-            asked = [request.ended for request in audit.read() if request.verb != "watch"]
+            new = await _look(process, audit)
+            asked = [request.ended for request in new if request.verb != "watch"]
             last = max([last, *asked])
             if process.cpu - cpu > BUSY_SECONDS:
                 busy, cpu = time.time(), process.cpu
@@ -201,9 +200,7 @@ class Turn:
         audit, told = self._server.audit, set[str]()
         began, seen = time.time(), first
         while len(told) < models:
-            process.must_run()
-            await asyncio.sleep(_LOOK_SECONDS)
-            audit.read()
+            await _look(process, audit)
             told |= {each.name for each in audit.requests[seen:] if _is_status(each) and each.name != PROBE}
             seen = len(audit.requests)
             if time.time() - began > _SECONDS:
@@ -262,11 +259,16 @@ async def _begin(
 async def _until_probe(server: ApiServer, process: Process) -> None:
     began = time.time()
     while not any(_is_status(request) and request.name == PROBE for request in server.audit.requests):
-        process.must_run()
-        await asyncio.sleep(_LOOK_SECONDS)
-        server.audit.read()
+        await _look(process, server.audit)
         if time.time() - began > _FIRST_SECONDS:
             raise StackError("the subject gives the first model no status: see its log")
+
+
+async def _look(process: Process, audit: Audit) -> list[Request]:
+    """Wait for a moment; return what a subject, which must still run, asked meanwhile."""
+    process.must_run()
+    await asyncio.sleep(_LOOK_SECONDS)
+    return audit.read()
 
 
 def _costs(burst: Burst) -> str:

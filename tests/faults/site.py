@@ -270,8 +270,8 @@ class Site:
                 for item in await self.all(kind)
                 if not item["metadata"].get("deletionTimestamp") and _is_told(kind, item)
             ]
-        plain: dict[str, Any] = self._plain(found, _generation(model))
-        plain["GPUNodePool"] = self._plain((pool or {}).get("status"), _generation(pool))
+        plain: dict[str, Any] = self._plain(found, generation_of(model))
+        plain["GPUNodePool"] = self._plain((pool or {}).get("status"), generation_of(pool))
         return plain
 
     async def words(self) -> str:
@@ -279,9 +279,8 @@ class Site:
         model, pool = await self.find(LLM_MODEL) or {}, await self.find(POOL, self.pool) or {}
         events = await self.all(CORE_EVENT)
         said = [event for event in events if event.get("source", {}).get("component") == "rayllm-operator"]
-        return json.dumps([model.get("status"), pool.get("status"), said]) + self.operator.log.read_text(
-            errors="replace"
-        )
+        log = self.operator.log.read_text(errors="replace")
+        return json.dumps([model.get("status"), pool.get("status"), said]) + log
 
     def _plain(self, value: Any, generation: int) -> Any:
         if isinstance(value, dict):
@@ -303,7 +302,8 @@ class Site:
         return _RANDOM.sub(f"{NAME}-*", _TIMES.sub("TIME", text))
 
 
-def _generation(obj: Object | None) -> int:
+def generation_of(obj: Object | None) -> int:
+    """Return the generation of an object; 0 where there is none."""
     return int(obj["metadata"]["generation"]) if obj else 0
 
 

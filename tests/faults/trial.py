@@ -11,7 +11,7 @@ from tests.faults.differences import differences
 from tests.faults.faults import Fault
 from tests.faults.request_faults import Deleted
 from tests.faults.scenarios import Scenario
-from tests.faults.site import CANARY, Site
+from tests.faults.site import CANARY, Site, generation_of
 from tests.faults.stale_reads import Stale
 from tests.harness.kuberay_standin.kube import RAY_SERVICE
 
@@ -139,8 +139,7 @@ async def comes_to(site: Site, scenario: Scenario, fault: Deleted) -> bool:
 
 
 async def _generation(site: Site) -> int:
-    ray_service = await site.find(RAY_SERVICE)
-    return int(ray_service["metadata"]["generation"]) if ray_service else 0
+    return generation_of(await site.find(RAY_SERVICE))
 
 
 async def _changes_since(site: Site, before: int) -> int:
