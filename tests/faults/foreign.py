@@ -1,6 +1,7 @@
 """Somebody else writes to what the operator renders: it is put back, by one write, and nothing else happens."""
 
 import asyncio
+import copy
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
@@ -19,6 +20,8 @@ POOL_TEXT = "another"
 """What a text that names a pool is changed to."""
 _LEFT_ALONE = {("services", "rayllm.dev/model-generation")}
 """What is written along with other changes, and is no reason to write by itself."""
+_KEYS = {"name", "mountPath", "containerPort", "port", "protocol"}
+"""What the API server knows an item of a list by: to change it is to take the item away and to add another."""
 _OWN = ("app.kubernetes.io/", "rayllm.dev/")
 
 
@@ -142,7 +145,20 @@ async def _child(site: Site, edit: Edit) -> Object:
         for section in ("labels", "annotations")
     }
     owners = {"ownerReferences": metadata.get("ownerReferences")}
-    return {"spec": found["spec"], **own, **owners}
+    return {"spec": _without_theirs(found["spec"], edit), **own, **owners}
+
+
+def _without_theirs(spec: Object, edit: Edit) -> Object:
+    """Return a spec without the item that an edit of another item's key has made; it is theirs, and stays."""
+    *parents, key = edit.path[1:]
+    if key not in _KEYS or not parents or not isinstance(parents[-1], int):
+        return spec
+    spec = copy.deepcopy(spec)
+    items: Any = spec
+    for parent in parents[:-1]:
+        items = items[parent]
+    items[:] = [item for item in items if item.get(key) != edit.value]
+    return spec
 
 
 def _kind(edit: Edit) -> Kind:

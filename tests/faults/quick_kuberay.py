@@ -140,8 +140,8 @@ class QuickKubeRay:
         *_, namespace, kind, name = head.split("/")
         if kind != "services":
             return _reply(503, {"message": "pods answer nothing here"})
-        name, _, port = name.partition(":")
-        if port == "dashboard":
+        name, *_ = name.split(":")
+        if name.endswith("-head-svc"):
             return self._serve.answer(namespace, name.removesuffix("-head-svc"), tail)
         return self._serve.answer(namespace, self.cluster_of(namespace, name), tail)
 

@@ -13,6 +13,7 @@ from tests.faults.faults import (
     Surroundings,
     refusal,
 )
+from tests.faults.operators import RESYNC_SECONDS
 
 
 @dataclass
@@ -152,6 +153,11 @@ class Revoked(Fault):
     def word(self) -> str:
         """A word of the answer; what is asked of Ray through Services is asked again, and told if it lasts."""
         return f"revoked-{id(self):x}" if self.verb != "ask" else ""
+
+    @property
+    def lasts(self) -> float:
+        """Until the right is back: a site may be as it should be before it is missed."""
+        return self.seconds + RESYNC_SECONDS
 
     async def around(self, call: Call, forward: Forward) -> Reply:
         """Refuse until the time is over."""

@@ -169,7 +169,10 @@ class Namespace:
             "spec": {
                 "clusterIP": "None",
                 "selector": {"ray.io/cluster": name},
-                "ports": [{"name": "dashboard", "port": 8265, "targetPort": "serve"}],
+                "ports": [
+                    {"name": name, "port": port, "targetPort": "serve"}
+                    for name, port in (("dashboard", 8265), ("serve", 8000))
+                ],
             },
         }
         self.kubectl.apply(cluster)

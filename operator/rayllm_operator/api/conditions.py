@@ -52,7 +52,7 @@ class Reason(StrEnum):
     PARKED = "Parked"
     """Ready=True: ``cluster_config.replicas: 0``; nothing runs until it is scaled up."""
     PAUSED = "Paused"
-    """Ready keeps its status: the annotation rayllm.dev/paused keeps the operator's hands off."""
+    """Ready keeps its status: with the annotation rayllm.dev/paused only the Service's target is kept."""
     NOT_ACCEPTED = "NotAccepted"
     """Ready=False: nothing serves because the spec was refused. The message repeats the refusal."""
     CREATING = "Creating"

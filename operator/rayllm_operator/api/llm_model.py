@@ -101,6 +101,8 @@ class LLMModelStatus(KubernetesSection):
     """The engine image in use."""
     render_revision: str | None = None
     """The renderer's revision that made the RayService in use."""
+    recreating: bool | None = None
+    """Whether the old version was stopped to make room, and the new one has yet to serve."""
     startup: Startup | None = None
     """The last start, or the one under way."""
     previous_startup: Startup | None = None

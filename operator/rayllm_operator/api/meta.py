@@ -25,7 +25,7 @@ LABEL_POOL = f"{GROUP}/pool"
 LABEL_MANAGED_BY = "app.kubernetes.io/managed-by"
 
 ANNOTATION_PAUSED = f"{GROUP}/paused"
-"""On an LLMModel, ``"true"``: the operator keeps its hands off."""
+"""On an LLMModel, ``"true"``: the operator writes nothing but where the model's Service points."""
 
 ANNOTATION_RESTARTED_AT = f"{GROUP}/restartedAt"
 """On an LLMModel, any text: changing it asks for a rolling restart."""

@@ -68,11 +68,11 @@ class Actor:
                 await self._delete(kind, live)
 
     async def _ensure(self, kind: Kind, manifest: Manifest) -> Object:
+        """Return what was created; the wish itself where somebody was first, whose object nobody may read."""
         try:
             return await self._api.create(kind, manifest)
         except AlreadyExistsError:
-            metadata = manifest["metadata"]
-            return await self._api.get(kind, metadata["name"], metadata["namespace"])
+            return dict(manifest)
 
     async def _claimed(self, kind: Kind, live: Object) -> Object:
         """Return the child as it is once what was POSTed is owned as what is applied."""

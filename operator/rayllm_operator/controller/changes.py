@@ -6,11 +6,20 @@ the object (:mod:`rayllm_operator.controller.records`).
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from typing import Any
 
 _LISTS = (list, tuple)
+_KEYS = {
+    **dict.fromkeys(("containers", "initContainers", "volumes", "env", "imagePullSecrets"), ("name",)),
+    "volumeMounts": ("mountPath",),
+    "ports": ("containerPort", "port", "protocol"),
+}
+"""Fields that are lists for people and maps for the API server, and what their items are known by there.
+
+To such a list others may add items of their own, which no apply of ours takes away.
+"""
 _QUANTITY = re.compile(r"([0-9]+(?:\.[0-9]+)?)(m|k|M|G|T|P|Ki|Mi|Gi|Ti|Pi)?")
 _SCALE = {
     "m": Decimal("0.001"),
@@ -30,6 +39,9 @@ def differences(intent: Any, live: Any, path: str = "") -> Iterator[str]:
             elif not _is_empty(value):
                 yield below
     elif isinstance(intent, _LISTS) and isinstance(live, _LISTS):
+        if keys := _KEYS.get(path.rpartition(".")[2]):
+            yield from _keyed_differences(intent, live, path, keys)
+            return
         if len(intent) != len(live):
             yield path
             return
@@ -37,6 +49,22 @@ def differences(intent: Any, live: Any, path: str = "") -> Iterator[str]:
             yield from differences(wanted, found, f"{path}[{index}]")
     elif not _same(intent, live):
         yield path
+
+
+def _keyed_differences(
+    intent: Sequence[Any], live: Sequence[Any], path: str, keys: tuple[str, ...]
+) -> Iterator[str]:
+    known = {_key(item, keys): item for item in live}
+    for index, wanted in enumerate(intent):
+        found = known.get(_key(wanted, keys))
+        if found is None:
+            yield f"{path}[{index}]"
+        else:
+            yield from differences(wanted, found, f"{path}[{index}]")
+
+
+def _key(item: Any, keys: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(str(item.get(key)) for key in keys) if isinstance(item, dict) else (str(item),)
 
 
 def _is_empty(value: Any) -> bool:

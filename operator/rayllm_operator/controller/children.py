@@ -21,7 +21,7 @@ from rayllm_operator.controller.records import (
     running_version,
 )
 from rayllm_operator.controller.serving import active_cluster
-from rayllm_operator.controller.worker_bounds import carry_bounds
+from rayllm_operator.controller.worker_bounds import carry_bounds, keep_bounds
 from rayllm_operator.kube.kinds import CLAIM, DISRUPTION_BUDGET, RAY_SERVICE, SERVICE, Kind
 from rayllm_operator.kube.port import Manifest, Object
 from rayllm_operator.plan import Intent, ModelPlan
@@ -41,18 +41,22 @@ _OWN_ANNOTATIONS = f"metadata.annotations.{GROUP}/"
 
 
 def child_actions(observed: Observed, acceptance: Acceptance) -> tuple[Action, ...]:
-    """Return the writes; none for a paused model, and nearly none for one whose spec is refused."""
-    if observed.annotation(ANNOTATION_PAUSED) == "true":
-        return ()
-    if acceptance.plan is None:
+    """Return the writes; of a paused model, and of one whose spec is refused, only the Service's target."""
+    if acceptance.plan is None or observed.annotation(ANNOTATION_PAUSED) == "true":
         return tuple(_keep_address(observed))
-    return (
+    actions = (
         *_service_actions(observed, acceptance.plan),
         *_claim_actions(observed, acceptance.plan),
         *_budget_actions(observed, acceptance.plan),
         *_ray_service_actions(observed, acceptance.plan),
         *carry_bounds(observed, acceptance.plan),
     )
+    return tuple(action for action in actions if not _is_contested(action, observed))
+
+
+def _is_contested(action: Action, observed: Observed) -> bool:
+    """Return whether a write would only take back what somebody else will write again."""
+    return isinstance(action, Apply) and action.is_foreign and action.kind in observed.contested
 
 
 def is_old_view(observed: Observed) -> bool:
@@ -102,6 +106,7 @@ def _ray_service_actions(observed: Observed, plan: ModelPlan) -> Iterator[Action
             yield Delete(RAY_SERVICE, live, _why_stopped(plan))
         return
     if live is not None and keeps_running_version(observed, plan):
+        yield from keep_bounds(manifest, live)
         return
     annotations = {
         ANNOTATION_GENERATION: str(observed.generation),
@@ -174,7 +179,10 @@ def _why_stopped(plan: ModelPlan) -> str:
 
 
 def _keep_address(observed: Observed) -> Iterator[Action]:
-    """Let the Service follow the serving cluster although the spec is refused: what serves keeps serving."""
+    """Let the Service follow the serving cluster whatever else is not done: what serves keeps serving.
+
+    KubeRay goes on with an upgrade of a model that is paused, and deletes the cluster before.
+    """
     service, cluster = observed.service, serving_cluster(observed)
     if service is None or cluster is None or not is_ours(service, observed.model):
         return

@@ -7,7 +7,7 @@ a table in the tests, and a decision can be printed to explain itself.
 from dataclasses import replace
 from datetime import datetime
 
-from rayllm_operator.api.conditions import ConditionType, Reason
+from rayllm_operator.api.conditions import Reason
 from rayllm_operator.api.configuration import OperatorConfiguration
 from rayllm_operator.controller.acceptance import Acceptance, judge
 from rayllm_operator.controller.children import child_actions, is_old_view
@@ -21,7 +21,7 @@ from rayllm_operator.controller.replica_startups import READ_AGAIN_SECONDS
 from rayllm_operator.controller.situation import Situation
 from rayllm_operator.controller.startup import is_under_way
 from rayllm_operator.controller.status import pool_grace_left, render_status
-from rayllm_operator.controller.turns import LOOK_AGAIN_SECONDS, hold_back
+from rayllm_operator.controller.turns import LOOK_AGAIN_SECONDS, hold_back, is_recreated
 from rayllm_operator.controller.verdict import Verdict
 
 _WAITS_FOR_PODS = frozenset(
@@ -72,6 +72,7 @@ def decide(
             pool_grace_left(situation),
             acceptance.ways.next_change_seconds,
             _foreign(acceptance),
+            *observed.contested.values(),
             READ_AGAIN_SECONDS if is_told else None,
             0.0 if situation.tells_former_bounds else None,
         ),
@@ -98,9 +99,8 @@ def _with_waiting_pods(verdict: Verdict, situation: Situation) -> Verdict:
 
 
 def _while_recreated(verdict: Verdict, observed: Observed) -> Verdict:
-    """Remember that an old version was stopped for the one that starts: until that serves it has a turn."""
-    was_recreated = observed.condition(ConditionType.RECONCILING).get("reason") == Reason.RECREATING
-    if not was_recreated or verdict.reason not in _WAITS_FOR_PODS | {Reason.PROVING}:
+    """Say that an old version was stopped for the one that starts, where there is nothing else to say."""
+    if not is_recreated(observed.model) or verdict.reason not in _WAITS_FOR_PODS | {Reason.PROVING}:
         return verdict
     return replace(verdict, reason=Reason.RECREATING, work=(Reason.RECREATING, verdict.message))
 

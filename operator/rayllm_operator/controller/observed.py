@@ -7,6 +7,7 @@ from typing import Any
 
 from rayllm_operator.api.meta import API_VERSION, LLM_MODEL
 from rayllm_operator.controller.holders import Holder
+from rayllm_operator.kube.kinds import Kind
 from rayllm_operator.kube.port import Manifest, Object
 
 
@@ -69,6 +70,8 @@ class Observed:
     """The model's worker pods, in whichever RayCluster."""
     head_pods: tuple[Object, ...] = ()
     """The head pods of the model's RayClusters."""
+    contested: Mapping[Kind, float] = field(default_factory=dict)
+    """Kinds of children that somebody rewrites each time, and the seconds for which they are left so."""
     pod_events: tuple[Object, ...] = ()
     """Events of a pod that has a node and does not start; empty also where nobody needed to look."""
     namespace_labels: Mapping[str, str] | None = None

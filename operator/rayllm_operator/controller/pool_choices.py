@@ -6,16 +6,23 @@ from typing import Any
 
 from rayllm_operator.api.conditions import Reason
 from rayllm_operator.controller.causes.cause import LATE_SECONDS, Cause
+from rayllm_operator.controller.children import keeps_running_version
 from rayllm_operator.controller.holders import held_by
 from rayllm_operator.controller.observed import Observed
 from rayllm_operator.controller.situation import Situation
 from rayllm_operator.controller.worker_pods import PoolPods, pods_by_pool, unscheduled
 from rayllm_operator.plan.model_plan import WorkerGroup
+from rayllm_operator.render.effects import worker_groups_of
 
 _NO_PODS = PoolPods()
 _NO_CLAIM = re.compile(r'persistentvolumeclaim "([^"]+)" not found')
 _PREEMPTION = re.compile(r"\.? (?:no new claims to deallocate, )?preemption: .*", re.DOTALL)
 _GONE = "the GPUNodePool was deleted; the pods that the model has there stay until they end"
+
+_NO_GROUP = (
+    "what the model runs with was made before the pool was chosen, and by an older operator: "
+    "the next edit of the model, or rayllm.dev/restartedAt, brings it here"
+)
 
 
 def pool_choices(situation: Situation) -> list[dict[str, Any]]:
@@ -24,12 +31,13 @@ def pool_choices(situation: Situation) -> list[dict[str, Any]]:
     pods = pods_by_pool(observed.worker_pods)
     before = {entry["name"]: entry for entry in observed.status.get("pools") or []}
     groups = {group.name: group for group in (acceptance.plan.worker_groups if acceptance.plan else ())}
+    without_group = _without_group(situation)
     entries = [
         {
             "name": pool.name,
             "chosen": pool.chosen,
             "reason": pool.reason,
-            **_wanted(observed, groups, pool.name),
+            **({} if pool.name in without_group else _wanted(observed, groups, pool.name)),
         }
         for pool in acceptance.pools
     ]
@@ -44,6 +52,7 @@ def pool_choices(situation: Situation) -> list[dict[str, Any]]:
             **({"share": before[name]["share"]} if before.get(name, {}).get("share") else {}),
             **entry,
             **({"reason": _GONE, "chosen": False} if name in pods and name not in existing else {}),
+            **({"reason": _NO_GROUP, "chosen": False} if entry["chosen"] and name in without_group else {}),
             **_gave_way(situation, name),
             **_counted(pods.get(name, _NO_PODS), is_used=entry["chosen"] or name in pods),
         }
@@ -100,6 +109,16 @@ def _wanted(observed: Observed, groups: dict[str, WorkerGroup], name: str) -> di
         "maxWorkers": group.max_replicas,
         "share": str(group.shape.share),
         "poolGeneration": generations[name],
+    }
+
+
+def _without_group(situation: Situation) -> set[str]:
+    """Return the pools that a model would use which keeps an older version, and that version cannot."""
+    plan, ray_service = situation.acceptance.plan, situation.ray_service
+    if plan is None or ray_service is None or not keeps_running_version(situation.observed, plan):
+        return set()
+    return {group.name for group in plan.worker_groups} - {
+        group["groupName"] for group in worker_groups_of(ray_service)
     }
 
 

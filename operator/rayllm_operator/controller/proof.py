@@ -19,6 +19,7 @@ from rayllm_operator.controller.serving import (
 )
 from rayllm_operator.kube.errors import ApiError
 from rayllm_operator.kube.port import Answer, ApiPort, ServicePort
+from rayllm_operator.render.serve_config import SERVE_PORT
 from rayllm_operator.render.service import SERVICE_PORT
 
 DASHBOARD_PORT = 8265
@@ -26,27 +27,48 @@ LIST_TIMEOUT_SECONDS = 10.0
 GENERATE_TIMEOUT_SECONDS = 30.0
 
 _OK = 200
+_STARTS = ("previousStartup", "startup")
 
 
 async def prove(api: ApiPort, observed: Observed) -> Proof:
-    """Ask the model for one token, or one embedding, through its Service."""
+    """Ask the model for one token, or one embedding, through its Service.
+
+    After a switch of RayClusters the new one is asked first, by its own name: for a moment nodes may still
+    send what goes to the Service to the old one, which answers as well.
+    """
     if observed.ray_service is None:
         return Proof(False, "There is no RayService to ask.")
     application = application_of(observed.ray_service)
-    metadata = observed.metadata
-    target = ServicePort(metadata["namespace"], metadata["name"], "http", SERVICE_PORT)
+    namespace, name = observed.metadata["namespace"], observed.metadata["name"]
+    if _took_over(observed):
+        cluster = active_cluster(observed.ray_service).name
+        head = ServicePort(namespace, f"{cluster}-head-svc", "serve", SERVE_PORT)
+        proof = await _ask(api, head, f"RayCluster {cluster}", application)
+        if not proof.succeeded:
+            return proof
+    target = ServicePort(namespace, name, "http", SERVICE_PORT)
+    return await _ask(api, target, "the Service", application)
+
+
+def _took_over(observed: Observed) -> bool:
+    """Return whether the last start, or the one under way, is on another RayCluster than the one before."""
+    clusters = {(observed.status.get(start) or {}).get("rayClusterName") for start in _STARTS}
+    return len(clusters - {None}) > 1
+
+
+async def _ask(api: ApiPort, target: ServicePort, through: str, application: Application) -> Proof:
     path, body = _request(application)
     try:
         listed = await api.service_request(target, "GET", "/v1/models", timeout_seconds=LIST_TIMEOUT_SECONDS)
         if listed.status != _OK or application.model_id not in _model_ids(listed):
-            return _failure("GET /v1/models", listed, f"without {application.model_id!r}")
+            return _failure("GET /v1/models", through, listed, f"without {application.model_id!r}")
         answer = await api.service_request(
             target, "POST", path, body, timeout_seconds=GENERATE_TIMEOUT_SECONDS
         )
     except ApiError as error:
         return Proof(False, f"{error}.")
     if answer.status != _OK:
-        return _failure(f"POST {path}", answer, "")
+        return _failure(f"POST {path}", through, answer, "")
     return Proof(True, f"POST {path} was answered.")
 
 
@@ -109,10 +131,10 @@ def _model_ids(answer: Answer) -> set[str]:
     return {str(entry.get("id")) for entry in entries} if isinstance(entries, list) else set()
 
 
-def _failure(request: str, answer: Answer, what: str) -> Proof:
+def _failure(request: str, through: str, answer: Answer, what: str) -> Proof:
     words = _words(answer) if answer.status != _OK else what
     return Proof(
-        False, f"{request} through the Service was answered {answer.status}: {words}".rstrip(": ") + "."
+        False, f"{request} through {through} was answered {answer.status}: {words}".rstrip(": ") + "."
     )
 
 

@@ -7,6 +7,7 @@ first. A model that sleeps is not woken up just to prove it.
 from rayllm_operator.api.conditions import Reason
 from rayllm_operator.controller.serving import RUNNING
 from rayllm_operator.controller.situation import Situation
+from rayllm_operator.controller.startup import has_ended
 from rayllm_operator.controller.verdict import Verdict, at_work, serves, still_serves
 
 ASK_AGAIN_SECONDS = 5.0
@@ -54,6 +55,9 @@ def _request(situation: Situation, again: float | None) -> Verdict:
         return _not_yet(situation, Reason.PROVING, "The operator's own request is on its way.").with_proof()
     if proof.succeeded:
         return serves(situation, Reason.SERVING, "The model answers requests.", again)
+    if has_ended(situation):
+        # Nothing was restarted: replicas that are too busy for one request more serve no less for it.
+        return _not_yet(situation, Reason.PROVING, proof.message)
     return at_work(situation, Reason.PROVING, proof.message, ASK_AGAIN_SECONDS)
 
 

@@ -20,6 +20,7 @@ from rayllm_operator.controller.causes.root import NEW_VERSION_FAILS, root_of, s
 from rayllm_operator.controller.proving import running_answer
 from rayllm_operator.controller.serving import FAILED, RUNNING, UNHEALTHY, ClusterView
 from rayllm_operator.controller.situation import Situation
+from rayllm_operator.controller.startup import served_in_place
 from rayllm_operator.controller.verdict import Verdict, at_work, still_serves
 from rayllm_operator.plan import Intent
 
@@ -28,6 +29,9 @@ KUBERAY_GRACE_SECONDS = 60.0
 
 LOOK_AGAIN_SECONDS = 15.0
 """Events of pods and conditions of RayClusters are not watched: while a cluster starts they are asked for."""
+
+ASK_OLD_REPLICAS_SECONDS = 60.0
+"""Pause between two requests to replicas that serve on while a new version fails beside them."""
 
 _STOPPED = {
     Intent.DISABLED: (Reason.DISABLED, "enabled is false: nothing runs."),
@@ -54,7 +58,7 @@ def readiness(situation: Situation) -> Verdict:
 def _paused(situation: Situation) -> Verdict | None:
     if not situation.is_paused:
         return None
-    message = "The annotation rayllm.dev/paused is set: the operator changes nothing."
+    message = "The annotation rayllm.dev/paused is set: the operator writes nothing but the Service's target."
     return Verdict(situation.was_ready, Reason.PAUSED, message, situation.proven_generation)
 
 
@@ -233,13 +237,17 @@ def _unhealthy(situation: Situation, cause: Cause | None) -> Verdict:
 
 
 def _failed_in_place(situation: Situation, failure: Verdict) -> Verdict:
-    """Ask the old replicas: when Serve fails to build a new version, it lets them be."""
-    if not situation.was_ready:
+    """Ask the old replicas: when Serve fails to build a new version, it lets them be.
+
+    They are asked again where they did not answer once: whoever waits for one answer has many to give.
+    """
+    generation = situation.proven_generation if situation.was_ready else served_in_place(situation)
+    if not generation:
         return failure
     proof = situation.observed.proof
-    if proof is not None and not proof.succeeded:
-        return failure
-    verdict = replace(_serves_while_it_fails(situation, failure), requeue_after_seconds=60)
+    serves = situation.was_ready if proof is None else proof.succeeded
+    kept = replace(_serves_while_it_fails(situation, failure), generation=generation)
+    verdict = replace(kept if serves else failure, requeue_after_seconds=ASK_OLD_REPLICAS_SECONDS)
     return verdict if proof is not None else verdict.with_proof()
 
 

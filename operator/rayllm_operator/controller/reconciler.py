@@ -8,9 +8,11 @@ from time import perf_counter
 
 import structlog
 
+from rayllm_operator.api.conditions import Reason
 from rayllm_operator.api.configuration import OperatorConfiguration
 from rayllm_operator.controller.act import Actor
 from rayllm_operator.controller.cache import Cache
+from rayllm_operator.controller.contests import Contests
 from rayllm_operator.controller.decide import decide
 from rayllm_operator.controller.decision import Decision
 from rayllm_operator.controller.gather import (
@@ -22,7 +24,7 @@ from rayllm_operator.controller.gather import (
     with_rolling,
 )
 from rayllm_operator.controller.indexes import MODELS_ON_POOL
-from rayllm_operator.controller.keys import Key
+from rayllm_operator.controller.keys import Key, key_of
 from rayllm_operator.controller.metrics import (
     QUEUE_DEPTH,
     RECONCILE_SECONDS,
@@ -59,6 +61,18 @@ def _creates_the_first(observed: Observed, decision: Decision) -> bool:
     One that was looked at before may be gone without a word, and what is made for it would go at once.
     """
     return decision.only_creates and not observed.status
+
+
+def _needs_reading(observed: Observed, decision: Decision) -> bool:
+    """Return whether the cache is not enough for a decision.
+
+    That is where something is taken from what is there, and where somebody else's object stands in the way,
+    which no watch tells of.
+    """
+    acceptance = decision.acceptance
+    if acceptance is not None and acceptance.reason is Reason.NAME_TAKEN:
+        return True
+    return bool(decision.actions) and not _creates_the_first(observed, decision)
 
 
 def utc_now() -> datetime:
@@ -100,6 +114,7 @@ class Reconciler:
         self._durations = StartupGauge()
         self._startups = Pauses(READ_AGAIN_SECONDS)
         self._settled = Settled(clock)
+        self._contests = Contests(clock)
 
     async def reconcile(self, key: Key) -> float | None:
         """Look at one object; return the seconds after which to look again, or None."""
@@ -157,6 +172,7 @@ class Reconciler:
             self._recorder.forget(key)
             self._startups.forget(key)
             self._settled.forget(key)
+            self._contests.forget(key)
             return None
         observed, decision = found
         try:
@@ -167,6 +183,7 @@ class Reconciler:
         except ApiError as error:
             await self._say_failure(observed, error)
             raise
+        self._contests.note(key, decision.actions)
         await self._recorder.record(observed.model, decision.deeds, self._clock())
         await self._say(observed, decision)
         self._settled.note(key, observed, decision)
@@ -189,7 +206,7 @@ class Reconciler:
         if observed is None:
             return None
         observed, decision = self._in_turn(observed)
-        if fresh or (decision.actions and not _creates_the_first(observed, decision)):
+        if fresh or _needs_reading(observed, decision):
             observed = await gather_fresh(self._api, self._cache, key)
             if observed is None:
                 return None
@@ -238,7 +255,8 @@ class Reconciler:
         return observed, decision
 
     def _decide(self, observed: Observed) -> Decision:
-        return decide(observed, self._configuration, self._clock())
+        contested = self._contests.pauses(key_of(LLM_MODEL, observed.model))
+        return decide(replace(observed, contested=contested), self._configuration, self._clock())
 
     def _measure(self, observed: Observed, decision: Decision) -> None:
         status = decision.status if decision.status is not None else observed.status

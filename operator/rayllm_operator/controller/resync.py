@@ -77,14 +77,19 @@ async def resync(
 
     ``refused`` are the kinds that could not be listed for want of a right last time; it is kept up.
     """
+    gone: set[Key] = set()
     for kind, selector in WATCHED.items():
         before = cache.snapshot(kind)
-        cache.reconcile(kind, before, await _list(api, kind, namespaces, selector))
+        changed = cache.reconcile(kind, before, await _list(api, kind, namespaces, selector))
+        gone |= {key for key in changed if key.kind == LLM_MODEL and cache.get(key) is None}
     for kind in _useful_kinds(cache):
         await _resync_optional(api, cache, kind, refused)
     for kind in (LLM_MODEL, GPU_NODE_POOL):
         for obj in cache.all(kind):
             queue.add(key_of(kind, obj))
+    for key in gone:
+        # No event tells of them any more, and their metrics have to go.
+        queue.add(key)
 
 
 def _useful_kinds(cache: Cache) -> list[Kind]:

@@ -9,7 +9,12 @@ from typing import Any
 from rayllm_operator.api.conditions import ConditionType, Reason
 from rayllm_operator.api.meta import ANNOTATION_PAUSED
 from rayllm_operator.controller.acceptance import Acceptance
-from rayllm_operator.controller.causes.pods import scheduled_at, waits_for_its_containers, was_killed
+from rayllm_operator.controller.causes.pods import (
+    is_prepared,
+    scheduled_at,
+    waits_for_its_containers,
+    was_killed,
+)
 from rayllm_operator.controller.decision import Action, Apply, Create, Delete
 from rayllm_operator.controller.observed import Observed, is_being_deleted, is_ours, was_ours
 from rayllm_operator.controller.records import recorded_generation
@@ -184,7 +189,7 @@ class Situation:
         for pod in self.pods_of(self.target):
             if was_killed(pod):
                 return str(pod["metadata"]["name"])
-            told = scheduled_at(pod) if waits_for_its_containers(pod) else ""
+            told = scheduled_at(pod) if waits_for_its_containers(pod) and not is_prepared(pod) else ""
             if told and self.seconds_since(told) >= SILENT_SECONDS:
                 return str(pod["metadata"]["name"])
         return ""

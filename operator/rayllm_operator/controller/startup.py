@@ -51,6 +51,20 @@ def started_before(situation: Situation) -> Entry | None:
     return last if known == (situation.target, _code(situation)) else None
 
 
+def has_ended(situation: Situation) -> bool:
+    """Return whether the start of what is to serve is over: it was proven, and the same replicas run on."""
+    started = started_before(situation)
+    return started is not None and bool(started.get("endedAt"))
+
+
+def served_in_place(situation: Situation) -> int:
+    """Return the generation that served on this RayCluster before the one that starts there; 0: none did."""
+    previous: Entry = situation.observed.status.get("previousStartup") or {}
+    if previous.get("rayClusterName") != situation.active.name or not previous.get("endedAt"):
+        return 0
+    return int(previous["generation"])
+
+
 def is_under_way(situation: Situation, status: Mapping[str, Any]) -> bool:
     """Return whether replicas may tell how far a start is, by the status that is about to be written."""
     started = status.get("startup") or {}

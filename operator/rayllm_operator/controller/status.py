@@ -12,6 +12,7 @@ from rayllm_operator.controller.pool_choices import pool_choices
 from rayllm_operator.controller.records import running_version
 from rayllm_operator.controller.situation import Situation
 from rayllm_operator.controller.startup import startup_status
+from rayllm_operator.controller.turns import RECREATING_FIELD, is_recreated
 from rayllm_operator.controller.verdict import Verdict
 from rayllm_operator.controller.worker_bounds import BOUNDS_FIELD, bounds_text, live_bounds
 from rayllm_operator.render import serve_url
@@ -39,6 +40,7 @@ def render_status(situation: Situation, verdict: Verdict) -> dict[str, Any]:
         **_pools(situation),
         **_running(situation),
         **startup_status(situation, verdict),
+        RECREATING_FIELD: _is_recreated(situation, verdict) or None,
     }
     return {key: value for key, value in status.items() if value is not None}
 
@@ -91,6 +93,13 @@ def _is_refused(situation: Situation) -> bool:
     if reason is Reason.NO_MATCHING_POOL:
         return pool_grace_left(situation) is None
     return reason in _STALLS
+
+
+def _is_recreated(situation: Situation, verdict: Verdict) -> bool:
+    """Return whether the model keeps the turn that it took when its old version was stopped."""
+    if situation.is_stopped_for_another:
+        return True
+    return is_recreated(situation.observed.model) and not verdict.ready
 
 
 def _address(observed: Observed, acceptance: Acceptance) -> dict[str, Any]:

@@ -22,6 +22,9 @@ LOOK_AGAIN_SECONDS = 120.0
 """The end of another model's restart wakes those that wait; what else frees a turn, such as a deletion of its
 pool, is found by looking."""
 
+RECREATING_FIELD = "recreating"
+"""Field of the status: that the old version was stopped, and the new one has yet to serve."""
+
 Rolling = Mapping[str, tuple[str, ...]]
 """Models that restart now, by pool."""
 
@@ -94,9 +97,11 @@ def waits_for_turn(model: Object) -> bool:
 
 
 def is_recreated(model: Object) -> bool:
-    """Return whether a model's old version was stopped, and its new one has yet to serve."""
-    conditions = (model.get("status") or {}).get("conditions") or []
-    return any(condition["reason"] == Reason.RECREATING for condition in conditions)
+    """Return whether a model's old version was stopped, and its new one has yet to serve.
+
+    Its status remembers that in a field of its own: a reason gives way to what the new version waits for.
+    """
+    return (model.get("status") or {}).get(RECREATING_FIELD) is True
 
 
 def _turn_holders(action: Action, observed: Observed, plan: ModelPlan) -> tuple[str, ...]:

@@ -7,8 +7,8 @@ from rayllm_operator.controller.decision import Patch
 from rayllm_operator.controller.observed import Observed, is_being_deleted
 from rayllm_operator.controller.serving import target_cluster
 from rayllm_operator.controller.worker_pods import pods_by_pool
-from rayllm_operator.kube.kinds import RAY_CLUSTER
-from rayllm_operator.kube.port import Manifest
+from rayllm_operator.kube.kinds import RAY_CLUSTER, RAY_SERVICE, Kind
+from rayllm_operator.kube.port import Manifest, Object
 from rayllm_operator.plan import ModelPlan
 from rayllm_operator.render.effects import worker_groups_of
 
@@ -57,10 +57,26 @@ def carry_bounds(observed: Observed, plan: ModelPlan) -> Iterator[Patch]:
         return
     if observed.status.get(BOUNDS_FIELD):
         return
-    wanted = wanted_bounds(observed, plan)
+    groups = live["spec"].get("workerGroupSpecs") or []
+    yield from _patch(RAY_CLUSTER, live, "/spec", groups, wanted_bounds(observed, plan))
+
+
+def keep_bounds(manifest: Manifest, live: Object) -> Iterator[Patch]:
+    """Yield the patch that gives a RayService that stays as it is the bounds of the one that is rendered now.
+
+    A model that keeps the version it runs with still follows its pools, as far as it has groups for them:
+    one pool gives way to another. Bounds restart nothing, KubeRay's hash of a cluster leaves them out.
+    """
+    wanted = _bounds(worker_groups_of(manifest))
+    yield from _patch(RAY_SERVICE, live, "/spec/rayClusterConfig", worker_groups_of(live), wanted)
+
+
+def _patch(
+    kind: Kind, live: Object, parent: str, groups: Sequence[Mapping[str, Any]], wanted: Bounds
+) -> Iterator[Patch]:
     operations: list[dict[str, Any]] = []
-    for index, group in enumerate(live["spec"].get("workerGroupSpecs") or []):
-        path, name = f"/spec/workerGroupSpecs/{index}", group["groupName"]
+    for index, group in enumerate(groups):
+        path, name = f"{parent}/workerGroupSpecs/{index}", group["groupName"]
         fields = zip(("minReplicas", "maxReplicas"), wanted.get(name, ()), strict=False)
         changes = [
             {"op": "add", "path": f"{path}/{field}", "value": value}
@@ -71,11 +87,8 @@ def carry_bounds(observed: Observed, plan: ModelPlan) -> Iterator[Patch]:
             operations += [{"op": "test", "path": f"{path}/groupName", "value": name}, *changes]
     if operations:
         version = live["metadata"]["resourceVersion"]
-        yield Patch(
-            RAY_CLUSTER,
-            live,
-            ({"op": "test", "path": "/metadata/resourceVersion", "value": version}, *operations),
-        )
+        is_as_read = {"op": "test", "path": "/metadata/resourceVersion", "value": version}
+        yield Patch(kind, live, (is_as_read, *operations))
 
 
 def _bounds(groups: Sequence[Mapping[str, Any]]) -> Bounds:

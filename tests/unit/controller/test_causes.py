@@ -68,6 +68,23 @@ def test_a_cause_that_is_healed_is_gone_with_the_next_look() -> None:
     assert not world.observed.condition("Stalled")
 
 
+def test_a_mount_that_failed_is_no_cause_once_the_pod_is_prepared_and_pulls_its_image() -> None:
+    world = broken(next(case for case in CASES if case.name == "no-secret"))
+    (pod, *_) = world.observed.head_pods
+    name = pod["metadata"]["name"]
+    initializing = {"name": "ray-head", "state": {"waiting": {"reason": "PodInitializing"}}}
+    since = {"status": "True", "lastTransitionTime": world.now.strftime("%Y-%m-%dT%H:%M:%SZ")}
+    scheduled = {"type": "PodScheduled", **since}
+    status = {"phase": "Pending", "containerStatuses": [initializing], "conditions": [scheduled]}
+    world.having(head_pods=({**pod, "status": status},), worker_pods=(), pod_events=())
+    assert world.later(20).reconcile().wants_events_of == name
+    prepared = {"type": "PodReadyToStartContainers", **since}
+    status = {**status, "conditions": [scheduled, prepared]}
+    decision = world.having(head_pods=({**pod, "status": status},)).reconcile()
+    assert decision.wants_events_of == ""
+    assert world.observed.condition("Ready")["reason"] == "ClusterStarting"
+
+
 def an_event(message: str, moment: str) -> dict[str, Any]:
     """Return what the kubelet says of a probe."""
     involved = {"kind": "Pod", "name": "broken-head"}

@@ -61,3 +61,32 @@ def test_what_go_writes_back_differently_is_the_same(intent: Any, live: Any) -> 
 )
 def test_a_difference_is_named_by_its_path(intent: Any, live: Any, path: str) -> None:
     assert list(differences(intent, live)) == [path]
+
+
+CONTAINER = {
+    "name": "ray-head",
+    "env": [{"name": "A", "value": "1"}, {"name": "B", "value": "2"}],
+    "ports": [{"containerPort": 8000, "name": "serve", "protocol": "TCP"}],
+}
+PROXY = {"name": "HTTPS_PROXY", "value": "http://proxy"}
+
+
+def test_items_that_others_add_where_the_api_server_keeps_a_map_do_not_count() -> None:
+    """A policy that injects a variable or a container would be fought for ever: no apply takes it away."""
+    injected = {**CONTAINER, "env": [PROXY, *CONTAINER["env"]]}
+    live = {"containers": [{"name": "sidecar"}, injected]}
+    assert not list(differences({"containers": [CONTAINER]}, live))
+
+
+@pytest.mark.parametrize(
+    ("change", "path"),
+    [
+        ({"name": "ray-headx"}, "containers[0]"),
+        ({"env": [PROXY, CONTAINER["env"][0]]}, "containers[0].env[1]"),
+        ({"env": [{"name": "A", "value": "9"}, CONTAINER["env"][1]]}, "containers[0].env[0].value"),
+        ({"ports": [{**CONTAINER["ports"][0], "protocol": "UDP"}]}, "containers[0].ports[0]"),  # type: ignore[dict-item]
+    ],
+)
+def test_items_of_ours_that_others_take_or_change_do(change: dict[str, Any], path: str) -> None:
+    live = {"containers": [{"name": "sidecar"}, {**CONTAINER, **change}]}
+    assert list(differences({"containers": [CONTAINER]}, live)) == [path]

@@ -1,15 +1,19 @@
 """A pool whose pods find no node gives way to the next, and is tried again."""
 
+from copy import deepcopy
 from fractions import Fraction
 from typing import Any
 
 import pytest
 
 from rayllm_operator.api.configuration import OperatorConfiguration
+from rayllm_operator.api.meta import ANNOTATION_RENDER_REVISION
 from rayllm_operator.controller.conditions import timestamp
+from rayllm_operator.controller.decision import Patch
 from rayllm_operator.controller.giving_way import Candidate, ways
 from rayllm_operator.controller.holders import Holder
 from rayllm_operator.controller.worker_pods import PoolPods
+from rayllm_operator.kube.kinds import RAY_SERVICE
 from tests.unit.controller.test_life_of_a_model import ANSWERED, ONE_REPLICA
 from tests.unit.controller.world import (
     NOW,
@@ -253,3 +257,40 @@ def test_an_unknown_price_is_no_price_of_zero() -> None:
     world.settle()
     cost = world.observed.status["cost"]
     assert (cost["perHour"], cost["perHourAtMin"]) == ("unknown", "0.81")
+
+
+def kept(world: World) -> World:
+    """Let the model run with what an older operator rendered."""
+    live = deepcopy(world.observed.ray_service)
+    assert live is not None
+    live["metadata"]["annotations"][ANNOTATION_RENDER_REVISION] = "0"
+    return world.having(ray_service=live)
+
+
+def test_a_model_that_keeps_an_older_version_gives_way_in_the_groups_that_it_has() -> None:
+    world = kept(a_starting_model())
+    world.having(worker_pods=(a_worker_pod("w", waiting_since=NOW),)).settle()
+    world.later(PENDING)
+    (action,) = world.decide().actions
+    assert isinstance(action, Patch)
+    assert action.kind == RAY_SERVICE
+    assert {step["path"].rsplit("/", 1)[1] for step in action.operations} == {
+        "resourceVersion",
+        "groupName",
+        "minReplicas",
+        "maxReplicas",
+    }, "whatever else it changes restarts the model"
+    world.settle()
+    groups = world.observed.ray_service["spec"]["rayClusterConfig"]["workerGroupSpecs"]  # type: ignore[index]
+    assert {group["groupName"]: group["minReplicas"] for group in groups} == {"cpu": 0, "spare": 1}
+    assert world.decide().actions == ()
+
+
+def test_it_does_not_claim_to_run_on_a_pool_that_its_version_has_no_group_for() -> None:
+    cpu, spare = two_pools()
+    world = kept(a_starting_model(cpu))
+    world.having(pools=(cpu, spare)).settle()
+    assert world.entry("cpu")["chosen"]
+    assert not world.entry("spare")["chosen"]
+    assert "the next edit of the model" in world.entry("spare")["reason"]
+    assert "minWorkers" not in world.entry("spare")

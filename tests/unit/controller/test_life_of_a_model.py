@@ -27,6 +27,8 @@ def a_served_model() -> World:
     """Return a model that was proven to serve, on RayCluster ``tiny-aaaaa``."""
     world = World()
     world.settle()
+    world.kuberay_says(kuberay_status(pending="tiny-aaaaa"))
+    world.settle()
     world.kuberay_says(kuberay_status("tiny-aaaaa", application="RUNNING"))
     world.having(serve=ONE_REPLICA, proof=ANSWERED)
     world.settle()
@@ -168,6 +170,11 @@ def test_a_version_that_fails_in_place_is_asked_whether_the_old_one_still_answer
     world.having(proof=Proof(False, "no answer."))
     world.reconcile()
     assert (world.observed.status["ready"], world.observed.status["reason"]) == ("False", "ApplicationFailed")
+    later = world.having(proof=None).later(60).reconcile()
+    assert later.wants_proof, "one answer that was lost is no reason never to ask again"
+    assert world.observed.status["ready"] == "False"
+    ready = condition(world.having(proof=ANSWERED).reconcile(), "Ready")
+    assert (ready["status"], ready["observedGeneration"]) == ("True", 1)
 
 
 def test_serve_must_run_the_rendered_configuration_before_it_is_asked_for_a_proof() -> None:
@@ -189,6 +196,22 @@ def test_a_proof_that_fails_is_not_ready_and_is_tried_again() -> None:
     assert condition(decision, "Ready")["reason"] == "Proving"
     assert condition(decision, "Ready")["message"].endswith("EngineDead.")
     assert decision.requeue_after_seconds == 5
+
+
+def test_replicas_that_were_not_restarted_are_ready_although_too_busy_for_a_proof() -> None:
+    world = a_served_model()
+    options = {"min_replicas": 1, "max_replicas": 1, "target_ongoing_requests": 9}
+    world.having(model=edited(world.observed.model, deployment_config__autoscaling_config=options))
+    world.reconcile()
+    world.kuberay_says(kuberay_status("tiny-aaaaa", application="RUNNING"))
+    world.having(serve=ONE_REPLICA, proof=Proof(False, "POST /v1/completions was answered 429: busy."))
+    decision = world.reconcile()
+    assert condition(decision, "Ready")["status"] == "True"
+    assert condition(decision, "Ready")["observedGeneration"] == 1
+    assert condition(decision, "Reconciling")["message"] == "POST /v1/completions was answered 429: busy."
+    assert decision.requeue_after_seconds == 5
+    world.having(proof=ANSWERED)
+    assert condition(world.reconcile(), "Ready")["observedGeneration"] == 2
 
 
 def test_a_refused_edit_leaves_what_runs_and_keeps_it_ready() -> None:
@@ -271,6 +294,15 @@ def test_a_paused_model_is_left_alone() -> None:
     decision = world.having(model=paused).reconcile()
     assert decision.actions == ()
     assert (world.observed.status["ready"], world.observed.status["reason"]) == ("True", "Paused")
+
+
+def test_the_address_of_a_paused_model_follows_the_upgrade_that_kuberay_goes_on_with() -> None:
+    world = a_served_model()
+    world.having(model=annotated(world.observed.model, paused="true"))
+    world.kuberay_says(kuberay_status("tiny-bbbbb", application="RUNNING"))
+    (action,) = world.decide().actions
+    assert isinstance(action, Patch)
+    assert (action.kind, action.operations[1]["value"]["ray.io/cluster"]) == (SERVICE, "tiny-bbbbb")
 
 
 def test_a_model_that_may_sleep_is_not_woken_up_for_a_proof() -> None:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from rayllm_operator.controller.observed import Observed
 from rayllm_operator.controller.proof import prove, read_serve_details
 from rayllm_operator.kube.errors import UnreachableError
 from rayllm_operator.kube.port import Answer, ServicePort
-from tests.unit.controller.world import World, a_model
+from tests.unit.controller.world import World, a_model, kuberay_status
 
 CONFIG: dict[str, Any] = {
     "applications": [
@@ -68,6 +69,7 @@ class Answers:
     def __init__(self, *answers: tuple[int, Any] | UnreachableError) -> None:
         self._answers = list(answers)
         self.asked: list[tuple[str, str, Mapping[str, Any] | None]] = []
+        self.services: list[str] = []
 
     async def service_request(
         self,
@@ -78,7 +80,7 @@ class Answers:
         timeout_seconds: float = 10.0,
     ) -> Answer:
         """Return the next answer."""
-        assert (target.service, target.port_name) == ("tiny", "http")
+        self.services.append(f"{target.service}:{target.port_name}:{target.port}")
         assert timeout_seconds > 0
         self.asked.append((method, path, body))
         answer = self._answers.pop(0)
@@ -103,6 +105,7 @@ async def test_one_token_is_asked_for_through_the_service() -> None:
     assert (await prove(answers, a_running())).succeeded  # type: ignore[arg-type]
     body = {"model": "org/tiny", "prompt": "ping", "max_tokens": 1}
     assert answers.asked == [("GET", "/v1/models", None), ("POST", "/v1/completions", body)]
+    assert answers.services == ["tiny:http:80"] * 2
 
 
 async def test_an_embedding_model_is_asked_for_an_embedding() -> None:
@@ -129,3 +132,23 @@ async def test_a_failed_proof_says_who_answered_what(answers: Answers, words: st
     proof = await prove(answers, a_running())  # type: ignore[arg-type]
     assert not proof.succeeded
     assert proof.message.endswith(words) or words in proof.message
+
+
+async def test_after_a_switch_the_new_cluster_itself_is_asked_before_the_service() -> None:
+    """The Service of a node may still lead to the old cluster, whose answer proves nothing of the new one."""
+    observed = a_running()
+    ray_service = {**observed.ray_service, "status": kuberay_status("tiny-bbbbb", application="RUNNING")}  # type: ignore[dict-item]
+    starts = {
+        "previousStartup": {"rayClusterName": "tiny-aaaaa"},
+        "startup": {"rayClusterName": "tiny-bbbbb"},
+    }
+    model = {**observed.model, "status": {**observed.status, **starts}}
+    observed = replace(observed, ray_service=ray_service, model=model)
+    answers = Answers(LISTED, (200, {}), LISTED, (200, {}))
+    assert (await prove(answers, observed)).succeeded  # type: ignore[arg-type]
+    assert answers.services == ["tiny-bbbbb-head-svc:serve:8000"] * 2 + ["tiny:http:80"] * 2
+    silent = Answers(LISTED, (500, {"error": {"message": "EngineDead"}}))
+    proof = await prove(silent, observed)  # type: ignore[arg-type]
+    assert proof.message == (
+        "POST /v1/completions through RayCluster tiny-bbbbb was answered 500: EngineDead."
+    )

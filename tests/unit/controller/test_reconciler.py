@@ -2,7 +2,7 @@
 
 import copy
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 from unittest.mock import Mock
 
@@ -12,12 +12,24 @@ from rayllm_operator.api.configuration import OperatorConfiguration
 from rayllm_operator.controller import decide
 from rayllm_operator.controller.acceptance import judge
 from rayllm_operator.controller.cache import Cache
+from rayllm_operator.controller.contests import AT_ONCE
+from rayllm_operator.controller.decide import LOOK_AGAIN_AT_FOREIGN_SECONDS
 from rayllm_operator.controller.indexes import INDEXES
 from rayllm_operator.controller.keys import Key, key_of
+from rayllm_operator.controller.metrics import MODEL_READY
 from rayllm_operator.controller.queue import KeyedQueue
 from rayllm_operator.controller.reconciler import Reconciler
-from rayllm_operator.kube.errors import AlreadyExistsError, ConflictError, KindMissingError, NotFoundError
-from rayllm_operator.kube.kinds import EVENT, GPU_NODE_POOL, LLM_MODEL, RAY_SERVICE, SERVICE, Kind
+from rayllm_operator.controller.resync import resync
+from rayllm_operator.controller.wake import Waker
+from rayllm_operator.kube.errors import (
+    AlreadyExistsError,
+    ConflictError,
+    ForbiddenError,
+    KindMissingError,
+    NotFoundError,
+)
+from rayllm_operator.kube.kinds import CLAIM, EVENT, GPU_NODE_POOL, LLM_MODEL, RAY_SERVICE, SERVICE, Kind
+from tests.unit.controller.test_budget_and_claims import a_claiming_pool
 from tests.unit.controller.world import a_model, a_pool, edited
 
 MODEL = key_of(LLM_MODEL, a_model())
@@ -34,6 +46,10 @@ class Server:
         """A kind that the server does not have."""
         self.written_meanwhile: Kind | None = None
         """A kind that somebody else writes just before an apply arrives."""
+        self.unreadable: Kind | None = None
+        """A kind that may not be read."""
+        self.rewrites: Kind | None = None
+        """A kind whose objects a policy changes on their way in."""
         self.before_create: Callable[[], object] = lambda: None
         self.before_status: Callable[[], None] = lambda: None
 
@@ -41,6 +57,8 @@ class Server:
         """Read an object."""
         self.asked.append(f"get {kind.name}")
         self._refuse_what_is_missing(kind)
+        if kind == self.unreadable:
+            raise ForbiddenError("read", "it may not be read", status=403)
         found = self.objects.get(Key(kind, namespace or "", name))
         if found is None:
             raise NotFoundError("read", "none")
@@ -72,9 +90,9 @@ class Server:
     async def json_patch(
         self, kind: Kind, name: str, namespace: str, operations: Sequence[Any]
     ) -> dict[str, Any]:
-        """Change an Event that was recorded before; nobody looks what became of it."""
+        """Change an Event, or who owns the fields of a child; nobody looks what became of it."""
         self.asked.append(f"patch {kind.name}")
-        assert kind == EVENT, operations
+        assert kind in (EVENT, self.rewrites), operations
         return copy.deepcopy(self.objects[Key(kind, namespace, name)])
 
     async def apply_status(self, kind: Kind, manifest: Mapping[str, Any]) -> dict[str, Any]:
@@ -84,12 +102,18 @@ class Server:
         key = key_of(kind, manifest)
         return self._store(key, {**self.objects[key], "status": manifest["status"]})
 
+    async def list_objects(self, kind: Kind, *_: Any, **__: Any) -> list[dict[str, Any]]:
+        """List all objects of a kind."""
+        return [copy.deepcopy(obj) for key, obj in self.objects.items() if key.kind == kind]
+
     def _refuse_what_is_missing(self, kind: Kind) -> None:
         if kind == self.missing:
             raise KindMissingError("ask", "there is no such kind")
 
     def _store(self, key: Key, obj: dict[str, Any]) -> dict[str, Any]:
         self.version += 1
+        if key.kind == self.rewrites:
+            obj["spec"] = {**obj["spec"], "type": "NodePort"}
         obj["metadata"] = {
             "creationTimestamp": "2026-01-01T00:00:00Z",
             "generation": 1,
@@ -106,14 +130,15 @@ def a_reconciler(server: Server) -> tuple[Reconciler, Cache]:
     return reconciler, cache
 
 
-def with_queue(server: Server) -> tuple[Reconciler, Cache, KeyedQueue[Key]]:
+def with_queue(
+    server: Server, clock: Callable[[], datetime] = lambda: datetime(2026, 1, 1, 0, 0, 5, tzinfo=UTC)
+) -> tuple[Reconciler, Cache, KeyedQueue[Key]]:
     """Return the same and its queue."""
     cache, queue = Cache(INDEXES), KeyedQueue[Key]()
-    soon = datetime(2026, 1, 1, 0, 0, 5, tzinfo=UTC)
     cache.put(LLM_MODEL, a_model())
     cache.put(GPU_NODE_POOL, a_pool())
     return (
-        Reconciler(cast("Any", server), cache, queue, OperatorConfiguration(), clock=lambda: soon),
+        Reconciler(cast("Any", server), cache, queue, OperatorConfiguration(), clock=clock),
         cache,
         queue,
     )
@@ -236,3 +261,84 @@ async def test_a_child_that_changed_since_it_was_read_is_not_written_and_nobody_
     server.written_meanwhile = None
     await reconciler.reconcile(MODEL)
     assert server.objects[Key(RAY_SERVICE, MODEL.namespace, MODEL.name)]["spec"] != read["spec"]
+
+
+async def test_a_claim_of_somebody_else_is_used_although_the_operator_may_not_read_claims() -> None:
+    pool = a_claiming_pool()
+    name = {"name": "rayllm-cache-cpu", "namespace": "models", "resourceVersion": "5"}
+    claim = {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": name, "spec": {}}
+    server = Server((LLM_MODEL, a_model()), (GPU_NODE_POOL, pool), (CLAIM, claim))
+    server.unreadable = CLAIM
+    reconciler, cache = a_reconciler(server)
+    cache.forget(key_of(GPU_NODE_POOL, pool))
+    cache.put(GPU_NODE_POOL, pool)
+    await until_quiet(reconciler)
+    assert Key(RAY_SERVICE, "models", "tiny") in server.objects
+    server.asked.clear()
+    await until_quiet(reconciler)
+    assert server.asked == [], "it is asked for once, not with each look"
+
+
+async def test_a_name_that_is_free_again_is_found_free() -> None:
+    foreign = {
+        "apiVersion": "ray.io/v1",
+        "kind": "RayService",
+        "metadata": {"uid": "x", "resourceVersion": "7"},
+    }
+    foreign["metadata"] |= {"name": "tiny", "namespace": "models"}  # type: ignore[operator]
+    server = Server((LLM_MODEL, a_model()), (GPU_NODE_POOL, a_pool()), (RAY_SERVICE, {**foreign, "spec": {}}))
+    reconciler, cache = a_reconciler(server)
+    assert await reconciler.reconcile(MODEL) == LOOK_AGAIN_AT_FOREIGN_SECONDS
+    del server.objects[Key(RAY_SERVICE, "models", "tiny")]
+    await until_quiet(reconciler)
+    model = cache.get(MODEL)
+    assert model is not None
+    assert model["status"]["reason"] == "Creating"
+    assert Key(RAY_SERVICE, "models", "tiny") in server.objects
+
+
+async def test_a_policy_that_rewrites_a_child_each_time_is_answered_ever_more_rarely() -> None:
+    server = Server((LLM_MODEL, a_model()), (GPU_NODE_POOL, a_pool()))
+    server.rewrites = SERVICE
+    now = datetime(2026, 1, 1, tzinfo=UTC)
+    reconciler, _, _ = with_queue(server, lambda: now)
+    applied = 0
+    for _ in range(10):
+        pause = await until_quiet(reconciler)
+        assert pause is not None, "nobody would look again"
+        applied = server.asked.count("apply Service")
+        now += timedelta(seconds=pause)
+    minutes = (now - datetime(2026, 1, 1, tzinfo=UTC)) / timedelta(minutes=1)
+    assert applied <= AT_ONCE + 10
+    assert minutes > 5
+    assert server.asked.count("create Event") <= applied + 1
+
+
+async def test_a_model_that_only_the_full_look_finds_gone_leaves_no_metrics(server: Server) -> None:
+    MODEL_READY.clear()
+    reconciler, cache, queue = with_queue(server)
+    await reconciler.reconcile(MODEL)
+    gone = server.objects.pop(MODEL)
+    assert ready_series()
+    await resync(cast("Any", server), cache, queue, (), set())
+    Waker(cache, queue).seen(LLM_MODEL, "DELETED", gone)
+    while len(queue):
+        key = await queue.take()
+        await reconciler.reconcile(key)
+        queue.done(key)
+    assert ready_series() == 0
+
+
+def ready_series() -> int:
+    """Return how many series tell whether the model is ready."""
+    (metric,) = MODEL_READY.collect()
+    return sum(sample.labels["model"] == "tiny" for sample in metric.samples)
+
+
+async def until_quiet(reconciler: Reconciler) -> float | None:
+    """Look at the model until nothing is to be done at once; return when to look again."""
+    for _ in range(10):
+        again = await reconciler.reconcile(MODEL)
+        if again != 0.0:
+            return again
+    raise AssertionError("it is looked at again and again without a pause")

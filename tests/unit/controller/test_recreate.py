@@ -7,8 +7,18 @@ import pytest
 from rayllm_operator.controller.decision import Apply, Create, Decision, Delete
 from rayllm_operator.controller.turns import rolling_models, takes_turn
 from rayllm_operator.kube.kinds import RAY_SERVICE
+from tests.unit.controller.test_life_of_a_model import ANSWERED, ONE_REPLICA
 from tests.unit.controller.test_turns import OTHER, larger
-from tests.unit.controller.world import World, a_model, a_pool, condition, edited, kuberay_status
+from tests.unit.controller.world import (
+    NOW,
+    World,
+    a_model,
+    a_pool,
+    a_worker_pod,
+    condition,
+    edited,
+    kuberay_status,
+)
 
 
 def serving(**changes: Any) -> World:
@@ -23,6 +33,13 @@ def serving(**changes: Any) -> World:
 def of_the_ray_service(decision: Decision) -> list[Any]:
     """Return what a decision does to the RayService."""
     return [action for action in decision.actions if action.kind == RAY_SERVICE]
+
+
+def pulling(pod: Any) -> Any:
+    """Return a pod whose image cannot be pulled."""
+    waiting = {"reason": "ImagePullBackOff", "message": 'Back-off pulling image "no:1"'}
+    statuses = [{"name": "ray-worker", "state": {"waiting": waiting}}]
+    return {**pod, "status": {**pod["status"], "phase": "Pending", "containerStatuses": statuses}}
 
 
 def test_an_edit_that_restarts_stops_the_old_version_first() -> None:
@@ -76,6 +93,29 @@ def test_the_new_version_comes_when_the_old_one_is_gone_and_the_model_says_so_un
     ready = world.observed.condition("Ready")
     assert (ready["reason"], ready["message"]) == ("Recreating", "Serve says DEPLOYING.")
     assert rolling_models([], [world.observed.model]) == {"cpu": ("models/tiny",)}
+
+
+WAITS = {
+    "for a node": a_worker_pod("w", ray_cluster="tiny-bbbbb", waiting_since=NOW),
+    "for an image": pulling(a_worker_pod("w", node="n", ray_cluster="tiny-bbbbb")),
+}
+
+
+@pytest.mark.parametrize("trouble", WAITS)
+def test_one_whose_new_version_never_serves_keeps_its_turn(trouble: str) -> None:
+    world = serving()
+    world.having(model=edited(world.observed.model, engine_config__max_total_tokens=512))
+    world.reconcile()
+    world.having(ray_service=None).reconcile()
+    world.kuberay_says(kuberay_status(pending="tiny-bbbbb"))
+    world.having(worker_pods=(WAITS[trouble],)).settle()
+    assert world.observed.status["reason"] != "Recreating", "the trouble itself is told"
+    assert rolling_models([], [world.observed.model]) == {"cpu": ("models/tiny",)}
+    world.having(worker_pods=())
+    world.kuberay_says(kuberay_status("tiny-bbbbb", application="RUNNING", generation=2))
+    world.having(serve=ONE_REPLICA, proof=ANSWERED).settle()
+    assert world.observed.status["ready"] == "True"
+    assert rolling_models([], [world.observed.model]) == {}
 
 
 def test_a_changed_pool_recreates_in_turns() -> None:

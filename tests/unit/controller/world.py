@@ -19,6 +19,7 @@ NOW = datetime(2026, 11, 23, 12, 0, 0, tzinfo=UTC)
 CONFIGURATION = OperatorConfiguration(
     engines=[SupportedEngine(image="engine:1", ray="2.60.0", vllm="0.29.0")]
 )
+_FIELDS = {RAY_SERVICE: "ray_service", SERVICE: "service", DISRUPTION_BUDGET: "disruption_budget"}
 MODEL_UID = "uid-of-the-model"
 
 
@@ -210,7 +211,7 @@ class World:
             elif isinstance(action, Ensure):
                 made = live(action.manifest, uid=f"uid-of-{action.manifest['metadata']['name']}")
                 self.having(claims=(*self.observed.claims, made))
-            elif isinstance(action, Patch) and action.kind == RAY_CLUSTER:
+            elif isinstance(action, Patch):
                 self._patch(action)
             elif isinstance(action, Delete) and action.kind == DISRUPTION_BUDGET:
                 # A RayService takes its time, which tests tell step by step.
@@ -252,10 +253,15 @@ class World:
         return dict(entries[pool])
 
     def _patch(self, action: Patch) -> None:
-        ray_cluster = self.ray_clusters[action.live["metadata"]["name"]]
+        if action.kind == RAY_CLUSTER:
+            patched = self.ray_clusters[action.live["metadata"]["name"]]
+        else:
+            field = _FIELDS[action.kind]
+            patched = deepcopy(getattr(self.observed, field))
+            self.having(**{field: patched})
         for step in action.operations:
             *parents, last = str(step["path"]).strip("/").split("/")
-            place: Any = ray_cluster
+            place: Any = patched
             for parent in parents:
                 place = place[int(parent) if isinstance(place, list) else parent]
             if step["op"] == "test":
@@ -264,8 +270,7 @@ class World:
                 place[last] = step["value"]
 
     def _write(self, action: Create | Apply) -> None:
-        fields = {RAY_SERVICE: "ray_service", SERVICE: "service", DISRUPTION_BUDGET: "disruption_budget"}
-        field = fields[action.kind]
+        field = _FIELDS[action.kind]
         before = getattr(self.observed, field)
         after = live(action.manifest, uid=f"uid-of-the-{field}")
         if before is not None:

@@ -66,6 +66,14 @@ def scheduled_at(pod: Manifest) -> str:
     return _true_since(pod, "PodScheduled")
 
 
+def is_prepared(pod: Manifest) -> bool:
+    """Return whether a pod has its volumes and its network: what failed on the way there is over.
+
+    Kubernetes tells it from 1.29 on; an older one leaves the question open.
+    """
+    return bool(_true_since(pod, "PodReadyToStartContainers"))
+
+
 def runs_since(pod: Manifest) -> str:
     """Return since when all containers of a pod run, RFC 3339; empty where one does not."""
     status = pod.get("status") or {}
