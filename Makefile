@@ -83,7 +83,7 @@ push: ## Push what `make images` built
 	$(BUILDER) push $(ENGINE_IMAGE)
 
 release: setup ## Build what docs/releasing.md publishes: both images, and wheel, chart and CRDs in dist/
-	$(BIN)/python -m tests.harness.release_files dist
+	$(BIN)/python -m tests.harness.release_files dist $(if $(TAG),--tag $(TAG)) $(if $(REHEARSAL),--rehearsal)
 	@$(MAKE) --no-print-directory images
 
 ##@ Check it

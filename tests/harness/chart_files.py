@@ -91,7 +91,11 @@ def schema() -> dict[str, Any]:
             huggingFaceEndpoint=TEXT,
             proxy=section(http=TEXT, https=TEXT, none=TEXT),
             networkPolicy=section(
-                namespaces=NAMES, kuberayNamespace=TEXT, clients=listed(OPEN), monitoring=listed(OPEN)
+                namespaces=NAMES,
+                kuberayNamespace=TEXT,
+                kuberayPodLabels=of_strings(),
+                clients=listed(OPEN),
+                monitoring=listed(OPEN),
             ),
         ),
         watchNamespaces=NAMES,

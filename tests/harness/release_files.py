@@ -39,13 +39,15 @@ def versions() -> dict[str, str]:
     }
 
 
-def hindrances() -> Iterator[str]:
-    """Yield what has to be done before the release of this checkout."""
+def hindrances(tag: str = "", *, rehearsal: bool = False) -> Iterator[str]:
+    """Yield what has to be done before the release of this checkout; a rehearsal needs no changelog."""
     said = versions()
     if len(set(said.values())) > 1:
         yield f"the versions differ: {said!r}"
     version = said["pyproject.toml"]
-    if f"\n## [{version}] - " not in (CHECKOUT / "CHANGELOG.md").read_text():
+    if tag and tag != f"v{version}":
+        yield f"the tag is {tag!r}, and the version {version!r}"
+    if not rehearsal and f"\n## [{version}] - " not in (CHECKOUT / "CHANGELOG.md").read_text():
         yield f"CHANGELOG.md has no section '## [{version}] - DATE'"
     if changed := _git("status", "--porcelain").strip():
         yield f"the checkout has changes that are not committed:\n{changed}"
@@ -101,10 +103,12 @@ def main() -> None:
     """Build the files, unless something has to be done before."""
     parser = argparse.ArgumentParser(description="Build the files that a release publishes.")
     parser.add_argument("folder", type=Path, help="where to, such as dist; what is there stays")
-    folder = parser.parse_args().folder
-    if found := list(hindrances()):
+    parser.add_argument("--tag", default="", help="what the release is tagged with; it has to be its version")
+    parser.add_argument("--rehearsal", action="store_true", help="do without a section of the changelog")
+    options = parser.parse_args()
+    if found := list(hindrances(options.tag, rehearsal=options.rehearsal)):
         sys.exit("\n".join(f"release: {hindrance}" for hindrance in found))
-    for path in build(folder):
+    for path in build(options.folder):
         print(path)  # noqa: T201
 
 

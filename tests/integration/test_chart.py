@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 import yaml
+from click.testing import CliRunner
 
 from rayllm_operator.api.validation import parse_configuration, parse_pool
+from rayllm_operator.cli.main import main
 from tests.harness.chart_files import CHART
 from tests.harness.go_modules import go_programs
 from tests.harness.helm import KNOWS_POOLS, MONITORED, example_values, helm, objects, options, rendered
@@ -63,6 +65,36 @@ def test_the_operator_takes_what_the_values_become(values: Path | None) -> None:
     assert bool(pools) == (values is not None)
     for pool in pools:
         assert not parse_pool(pool["spec"])[1], pool["metadata"]["name"]
+
+
+@pytest.mark.parametrize(
+    ("values", "examples"),
+    [
+        ("values-eks", {"Qwen--Qwen3-8B", "Qwen--Qwen3-30B-A3B"}),
+        ("values-gke", {"Qwen--Qwen3-8B", "Qwen--Qwen3-30B-A3B"}),
+        ("values-aks", {"mistralai--Mixtral-8x7B-Instruct-v0.1"}),
+        ("values-cpu", {"tiny-llama", "thenlper--gte-large"}),
+    ],
+)
+def test_the_pools_of_each_cloud_hold_examples(values: str, examples: set[str], tmp_path: Path) -> None:
+    found = rendered(*KNOWS_POOLS, values=example_values()[values])
+    pools = [each for each in found if each["kind"] == "GPUNodePool"]
+    (tmp_path / "pools.yaml").write_text(yaml.safe_dump_all(pools))
+    for example in examples:
+        file = CHECKOUT / "examples" / "models" / f"{example}.yaml"
+        result = CliRunner().invoke(main, ["validate", str(file), "--pools", str(tmp_path / "pools.yaml")])
+        assert result.exit_code == 0, result.output
+
+
+def test_labels_for_every_object_are_on_every_object() -> None:
+    labels = (
+        "--set-string=commonLabels.team=ml",
+        "--set-string=commonLabels.app\\.kubernetes\\.io/version=x",
+    )
+    for obj in rendered(*KNOWS_POOLS, *MONITORED, *labels):
+        found = obj["metadata"].get("labels", {})
+        assert found.get("team") == "ml", f"{obj['kind']} {obj['metadata']['name']}"
+        assert found["app.kubernetes.io/version"] != "x", "what the chart itself says counts"
 
 
 def test_another_configuration_starts_the_operator_anew() -> None:

@@ -28,9 +28,11 @@ def built(kubectl: Kubectl, overlay: str) -> dict[str, Any]:
     return found
 
 
-def test_the_base_is_an_example() -> None:
-    (file,) = (MODELS / "base").glob("Qwen*.yaml")
-    assert file.read_text() == (CHECKOUT / "examples" / "models" / file.name).read_text()
+def test_models_and_pools_are_those_of_the_examples() -> None:
+    (model,) = (MODELS / "base").glob("Qwen*.yaml")
+    (pool,) = (MODELS.parent / "pools").glob("a*.yaml")
+    assert model.read_text() == (CHECKOUT / "examples" / "models" / model.name).read_text()
+    assert pool.read_text() == (CHECKOUT / "examples" / "pools" / pool.name).read_text()
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS)

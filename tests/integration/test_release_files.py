@@ -67,3 +67,13 @@ def test_a_release_says_the_same_version_everywhere_and_the_changelog_knows_it(
     said = "\n".join(hindrances())
     assert "the versions differ: {'pyproject.toml': '9.9.9', 'chart': '9.9.8'}" in said
     assert "CHANGELOG.md has no section '## [9.9.9] - DATE'" in said
+
+
+def test_a_release_is_tagged_with_its_version_and_a_rehearsal_needs_no_changelog(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(release_files, "versions", lambda: {"pyproject.toml": "9.9.9"})
+    said = "\n".join(hindrances("v9.9.8"))
+    assert "the tag is 'v9.9.8', and the version '9.9.9'" in said
+    assert "CHANGELOG.md" in said
+    assert "CHANGELOG.md" not in "\n".join(hindrances("v9.9.9", rehearsal=True))

@@ -43,8 +43,19 @@ def _listed(image: str, configuration: OperatorConfiguration) -> SupportedEngine
     return next((engine for engine in configuration.engines if engine.image == image), None)
 
 
+def _is_from(image: str, registry: str) -> bool:
+    """Return whether an image is in a registry, or in a folder or repository of one.
+
+    Names are whole: ``registry.example`` is neither ``registry.example.evil`` nor another port of it.
+    """
+    rest = image.removeprefix(registry)
+    if rest == image or registry.endswith("/"):
+        return rest != image
+    return rest.startswith(("/", ":", "@") if "/" in registry else "/")
+
+
 def _check_registry(image: str, configuration: OperatorConfiguration) -> list[Finding]:
     allowed = configuration.allowed_image_registries
-    if not allowed or image.startswith(tuple(allowed)):
+    if not allowed or any(_is_from(image, registry) for registry in allowed):
         return []
     return [Finding((*_PATH, "image"), f"{image!r} must come from one of: {', '.join(allowed)}")]

@@ -110,6 +110,8 @@ def test_a_pool_is_as_healthy_as_its_nodes(ready: str, status: str) -> None:
     condition = {"type": "Ready", "status": ready, "reason": "Nodes", "message": "Two."}
     pool = {**a_pool(), "kind": "GPUNodePool"}
     pool["metadata"] = {**pool["metadata"], "generation": 3}
+    assert health(pool)[0] == "Healthy", "an operator of some namespaces reports on no pool, for ever"
+    pool["status"] = {"observedGeneration": 2, "conditions": [condition]}
     assert health(pool)[0] == "Progressing"
     pool["status"] = {"observedGeneration": 3, "conditions": [condition]}
     assert health(pool) == (status, "Nodes: Two.")

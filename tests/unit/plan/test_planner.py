@@ -77,6 +77,32 @@ def test_a_model_keeps_its_engine_image_until_it_asks_for_the_operators() -> Non
     assert image({"cluster_config": {"upgrade": {"engine": "Auto"}}}) == "engine:2"
 
 
+@pytest.mark.parametrize(
+    ("registry", "image", "is_allowed"),
+    [
+        ("registry.example", "registry.example/llm/engine:1", True),
+        ("registry.example/", "registry.example/engine@sha256:0", True),
+        ("registry.example/llm", "registry.example/llm/engine:1", True),
+        ("registry.example/llm/engine", "registry.example/llm/engine:1", True),
+        ("registry.example/llm/engine", "registry.example/llm/engine@sha256:0", True),
+        ("registry.example", "registry.example.evil/engine:1", False),
+        ("registry.example", "registry.example:5000/engine:1", False),
+        ("registry.example/llm", "registry.example/llm-evil/engine:1", False),
+        ("registry.example", "engine:1", False),
+    ],
+)
+def test_an_image_comes_from_an_allowed_registry_and_not_from_one_that_begins_like_it(
+    registry: str, image: str, is_allowed: bool
+) -> None:
+    configuration = OperatorConfiguration.model_validate({"allowedImageRegistries": [registry]})
+    engine = {"image": image, "ray": "2.60.0", "vllm": "0.29.0"}
+    spec, _ = parse_model({"engine_config": {"model_id": "m"}, "cluster_config": {"engine": engine}})
+    assert spec is not None
+    result = plan_model(PlanRequest("m", "default", spec, (pool("a10"),), configuration))
+    refusals = [finding for finding in result.findings if "must come from one of" in finding.message]
+    assert bool(refusals) is not is_allowed
+
+
 def test_rayllms_own_example_is_accepted_unchanged() -> None:
     spec = yaml.safe_load((EXAMPLES / "models" / "mosaicml--mpt-7b-instruct.yaml").read_text())["spec"]
     result = plan(pool("a10"), **spec)
