@@ -95,7 +95,7 @@ def _fetch(cache: ModelCache, model: str, revision: str | None, sink: Sink | Non
     try:
         listed = download(ignore_patterns=[*OTHER_FORMATS], dry_run=True)
     except Exception as error:
-        here = None if _answered(error) else _complete_snapshot(download)
+        here = None if _refused(error) else _complete_snapshot(download)
         if here is None:
             raise
         logger.warning("%s: %s; what is here is complete, and is used", _address(model), _first_line(error))
@@ -167,6 +167,12 @@ def _is_a(error: BaseException, name: str) -> bool:
 def _answered(error: BaseException) -> Any:
     """Return the error among the causes that carries an answer of the Hub, None where it never answered."""
     return next((each for each in _causes(error) if getattr(each, "response", None) is not None), None)
+
+
+def _refused(error: BaseException) -> bool:
+    """Return whether the Hub said that the model may not be had, and not only that it cannot answer now."""
+    answered = _answered(error)
+    return answered is not None and answered.response.status_code not in {429, *range(500, 600)}
 
 
 def _causes(error: BaseException) -> list[BaseException]:

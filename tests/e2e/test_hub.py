@@ -86,6 +86,16 @@ def test_without_the_hub_a_complete_snapshot_is_used_and_none_is_said_to_be_unre
     del stand_in
 
 
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_hub_that_cannot_answer_now_is_no_reason_not_to_use_what_is_here(
+    stand_in: Hub, machine: HubMachine, status: int
+) -> None:
+    snapshot = machine.fetch(MODEL)
+    stand_in.overloaded = status
+    assert machine.fetch(MODEL) == snapshot
+    assert f"the Hub answered {status}" in machine.refusal("org/never")
+
+
 @pytest.mark.parametrize("lost", ["tokenizer.json", "a.safetensors"])
 def test_without_the_hub_a_snapshot_that_lacks_a_file_is_not_used(machine: HubMachine, lost: str) -> None:
     snapshot = machine.fetch(MODEL)

@@ -28,6 +28,8 @@ class Hub:
     """The token that a model asks for; without it the answer is 401, as for a model that does not exist."""
     broken: dict[str, int] = field(default_factory=dict)
     """The status that a file's content is answered with."""
+    overloaded: int = 0
+    """The status that everything is answered with; 0: none."""
     downloads: list[str] = field(default_factory=list)
     """Paths of the files whose content was asked for."""
     hold: threading.Event = field(default_factory=threading.Event)
@@ -72,7 +74,9 @@ class _Handler(BaseHTTPRequestHandler):
         path = "/".join(rest).strip("/")
         files = self.hub.models.get(model)
         token = self.hub.private.get(model)
-        if files is None or (token and self.headers.get("Authorization") != f"Bearer {token}"):
+        if self.hub.overloaded:
+            self._refuse(self.hub.overloaded, "", "come back later")
+        elif files is None or (token and self.headers.get("Authorization") != f"Bearer {token}"):
             self._refuse(401, "", "Invalid username or password.")
         elif model in self.hub.gated and not is_api:
             self._refuse(403, "GatedRepo", f"Access to model {model} is restricted.")

@@ -69,7 +69,8 @@ class PartialFile:
         self._checksum = store.checksum(download.stored)
         self._scheme = self._checksum.scheme if self._checksum else OWN
         self._range_size = self._scheme.range_size(store.range_size)
-        self._journal = Journal(download.partial, self._scheme, self._range_size)
+        version = download.stored.version
+        self._journal = Journal(download.partial, self._scheme, self._range_size, version)
         size, step = download.stored.size, self._range_size
         # An empty file has one empty range, so that it is made like all others.
         self.ranges = [(start, min(start + step, size)) for start in range(0, size, step)] or [(0, 0)]

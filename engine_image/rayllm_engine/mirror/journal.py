@@ -24,12 +24,14 @@ class Journal:
         How its checksum is made. A journal of another scheme or range size is of no use, and starts anew.
     range_size
         Bytes.
+    version
+        Of the object: a file may be known by its name alone, and ranges of another version do not fit.
     """
 
-    def __init__(self, partial: Path, scheme: Scheme, range_size: int) -> None:
+    def __init__(self, partial: Path, scheme: Scheme, range_size: int, version: str) -> None:
         self._partial, self._scheme, self._range_size = partial, scheme, range_size
         self._path = partial.with_name(partial.name + ".ranges")
-        self._header = f"{scheme} {range_size}"
+        self._header = f"{scheme} {range_size} {version!r}"
         self._lock = threading.Lock()
         self._recorded = self._read()
         if not self._recorded:

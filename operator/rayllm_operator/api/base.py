@@ -42,8 +42,8 @@ MAX_COUNT = 2**31 - 1
 """Largest count: Ray, Kubernetes and vLLM keep theirs in 32 bits."""
 
 
-def _count_schema(lowest: int) -> WithJsonSchema:
-    return WithJsonSchema({"type": "number", "multipleOf": 1, "minimum": lowest, "maximum": MAX_COUNT})
+def _count_schema(lowest: int, highest: int = MAX_COUNT) -> WithJsonSchema:
+    return WithJsonSchema({"type": "number", "multipleOf": 1, "minimum": lowest, "maximum": highest})
 
 
 Count = Annotated[
@@ -53,6 +53,14 @@ Count = Annotated[
 
 NonNegativeCount = Annotated[int, BeforeValidator(_whole_number), Field(ge=0, le=MAX_COUNT), _count_schema(0)]
 """A count that may be 0."""
+
+MAX_WORKERS = 1024
+"""Engine workers of one replica: more GPUs than one engine can use, and each becomes a bundle of its own."""
+
+WorkerCount = Annotated[
+    int, BeforeValidator(_whole_number), Field(ge=0, le=MAX_WORKERS), _count_schema(0, MAX_WORKERS)
+]
+"""A number of engine workers."""
 
 PositiveCount = Annotated[int, BeforeValidator(_whole_number), Field(ge=1, le=MAX_COUNT), _count_schema(1)]
 """A count of at least 1."""

@@ -14,11 +14,11 @@ from rayllm_operator.api.base import (
     CelRule,
     Count,
     FreeMapping,
-    NonNegativeCount,
     NonNegativeNumber,
     PositiveCount,
     RegistrySection,
     Resources,
+    WorkerCount,
     cel_rules,
 )
 from rayllm_operator.api.generation import GenerationConfig
@@ -144,8 +144,8 @@ class EngineConfig(RegistrySection):
 class ScalingConfig(RegistrySection):
     """The resources of one replica."""
 
-    num_workers: NonNegativeCount | None = None
-    """Engine workers of one replica: tensor times pipeline parallel size. Default 1."""
+    num_workers: WorkerCount | None = None
+    """Engine workers of one replica, at most 1024: tensor times pipeline parallel size. Default 1."""
     num_gpus_per_worker: Annotated[float, Field(ge=0, le=1)] | None = None
     """GPUs of one worker, at most 1: use more workers for more GPUs. Default 1."""
     num_cpus_per_worker: NonNegativeNumber | None = None

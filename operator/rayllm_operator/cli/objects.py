@@ -210,6 +210,7 @@ def _read_model(objects: Objects, place: Place) -> None:
         if spec is not None and not name_findings:
             restarted_at = _mapping(metadata.get("annotations")).get(meta.ANNOTATION_RESTARTED_AT) or ""
             namespace = metadata.get("namespace")
+            namespace = namespace if isinstance(namespace, str) else None
             objects.models.append(Model(name, namespace, spec, str(restarted_at), place, spec_place))
 
 
@@ -228,11 +229,14 @@ def _check_manifest(data: dict[str, Any]) -> list[Finding]:
             for key in data
             if key not in _MANIFEST_KEYS
         ]
-        name = _mapping(data.get("metadata")).get("name")
+        metadata = _mapping(data.get("metadata"))
+        name, namespace = metadata.get("name"), metadata.get("namespace")
         if not isinstance(name, str) or not name:
             findings.append(
                 Finding(("metadata", "name"), f"must be text, seen {name!r}" if name else "is required")
             )
+        if namespace is not None and not isinstance(namespace, str):
+            findings.append(Finding(("metadata", "namespace"), f"must be text, seen {namespace!r}"))
     return findings
 
 

@@ -145,10 +145,11 @@ class _Reading:
         path: Path = ("placement_group_config", "bundles")
         bundles = self._take(*path)
         if isinstance(bundles, list) and bundles:
-            if len(bundles) != workers or any(bundle != bundles[0] for bundle in bundles):
+            is_one = isinstance(bundles[0], dict) and all(bundle == bundles[0] for bundle in bundles)
+            if len(bundles) != workers or not is_one:
                 message = f"must be {workers} equal bundles, one for each worker; seen {bundles!r}"
                 self._note(Kind.ERROR, path, message)
-            return dict(bundles[0])
+            return dict(bundles[0]) if isinstance(bundles[0], dict) else {}
         bundle = self._take("placement_group_config", "bundle_per_worker")
         if isinstance(bundle, dict):
             return dict(bundle)

@@ -17,7 +17,7 @@ from rayllm_operator.plan.engine_arguments import effective_generation, engine_a
 from rayllm_operator.plan.generation_defaults import request_defaults
 from rayllm_operator.plan.model_plan import Application, Running
 from rayllm_operator.plan.model_source import mirror_contract, model_loading
-from rayllm_operator.plan.placement import placement_group, serve_actor_options
+from rayllm_operator.plan.placement import actor_options, placement_group, serve_actor_options
 from rayllm_operator.plan.request_limits import request_limits
 from rayllm_operator.plan.upgrades import surge_percent
 
@@ -91,13 +91,25 @@ def _llm_config(spec: LLMModelSpec, engine: SupportedEngine, restarted_at: str) 
             "rayllm": _engine_contract(spec),
         },
     }
-    runtime_env = dict(spec.engine_config.runtime_env or {})
-    if restarted_at:
-        # Serve replaces replicas when their environment changes: that is what a restart is.
-        runtime_env["env_vars"] = {**(runtime_env.get("env_vars") or {}), "RAYLLM_RESTARTED_AT": restarted_at}
-    if runtime_env:
+    if runtime_env := _runtime_env(spec, restarted_at):
         config["runtime_env"] = runtime_env
     return config
+
+
+def _runtime_env(spec: LLMModelSpec, restarted_at: str) -> dict[str, Any]:
+    """Return the LLMConfig's ``runtime_env``; empty where that of the actor's options is all there is.
+
+    Ray puts each key of it in the place of the actor's (``LLMServer.get_deployment_options``), variables and
+    all; so whatever is in it has what the actor's says too, which counts.
+    """
+    engine = dict(spec.engine_config.runtime_env or {})
+    actor = dict(actor_options(spec).runtime_env or {})
+    # Serve replaces replicas when their environment changes: that is what a restart is.
+    restart = {"RAYLLM_RESTARTED_AT": restarted_at} if restarted_at else {}
+    if not engine and not restart:
+        return {}
+    variables = {**(engine.get("env_vars") or {}), **(actor.get("env_vars") or {}), **restart}
+    return {**engine, **actor, **({"env_vars": variables} if variables else {})}
 
 
 def _engine_contract(spec: LLMModelSpec) -> dict[str, Any]:
@@ -110,7 +122,7 @@ def _engine_contract(spec: LLMModelSpec) -> dict[str, Any]:
     if generation.stopping_sequences:
         contract["stopping_sequences"] = list(generation.stopping_sequences)
     if generation.generate_kwargs:
-        contract["generate_kwargs"] = request_defaults(generation.generate_kwargs)
+        contract["generate_kwargs"] = request_defaults(spec)
     if (prompt_format := generation.own_format) is not None:
         if prompt_format.bos:
             # The chat template writes it; raw completions get it from the engine.

@@ -8,7 +8,13 @@ from rayllm_operator.api.findings import Finding, Severity
 from rayllm_operator.api.generation import PromptFormat
 from rayllm_operator.api.llm_model import LLMModelSpec
 from rayllm_operator.plan.argument_table import known_arguments
-from rayllm_operator.plan.engine_arguments import engine_size, is_embedding, todays_arguments
+from rayllm_operator.plan.engine_arguments import (
+    GPU_MEMORY,
+    engine_size,
+    gpu_share,
+    is_embedding,
+    todays_arguments,
+)
 from rayllm_operator.plan.former_arguments import LEFT_OUT, REFUSED, REFUSED_VALUES, TRANSLATED
 from rayllm_operator.plan.owned_arguments import OWNED_ARGUMENTS
 
@@ -36,6 +42,7 @@ def check_engine_arguments(spec: LLMModelSpec, engine: SupportedEngine) -> list[
         *findings,
         *_check_sizes(spec, today),
         *_check_length(spec, today),
+        *_check_gpu_memory(spec, today),
         *_check_collisions(spec, today),
     ]
 
@@ -109,6 +116,16 @@ def _check_length(spec: LLMModelSpec, today: dict[str, Any]) -> list[Finding]:
     else:
         return []
     return [_error("max_model_len", message)]
+
+
+def _check_gpu_memory(spec: LLMModelSpec, today: dict[str, Any]) -> list[Finding]:
+    share, taken = gpu_share(spec), today.get(GPU_MEMORY)
+    if not 0 < share < 1 or not isinstance(taken, int | float) or taken <= share:
+        return []
+    message = (
+        f"is {taken!r} of a GPU of which a replica asks for {share!r}: another has no room; leave it out"
+    )
+    return [_warning(GPU_MEMORY, message)]
 
 
 def _check_collisions(spec: LLMModelSpec, today: dict[str, Any]) -> list[Finding]:

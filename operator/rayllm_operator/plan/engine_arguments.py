@@ -12,6 +12,12 @@ from rayllm_operator.plan.former_arguments import LEFT_OUT, TRANSLATED
 DEFAULT_MAX_TOTAL_TOKENS = 2048
 """RayLLM's default of max_total_tokens."""
 
+GPU_MEMORY = "gpu_memory_utilization"
+"""The share of a whole GPU's memory that one engine takes."""
+
+VLLM_GPU_MEMORY = 0.92
+"""vLLM 0.29's default of it. Who shares a GPU takes so much of its own part, or another finds no room."""
+
 EMBEDDING_MAX_TOTAL_TOKENS = 512
 """RayLLM's default of max_total_tokens for an EmbeddingEngine."""
 
@@ -25,6 +31,15 @@ def worker_count(spec: LLMModelSpec) -> int:
 def engine_size(spec: LLMModelSpec) -> int:
     """Return the tensor times pipeline parallel size; without workers it is 1, in the replica actor."""
     return max(1, worker_count(spec))
+
+
+def gpu_share(spec: LLMModelSpec) -> float:
+    """Return how much of each of its GPUs a replica asks for; 0 where it has none."""
+    if worker_count(spec) == 0:
+        options = spec.deployment_config and spec.deployment_config.ray_actor_options
+        return min(1.0, (options and options.num_gpus) or 0.0)
+    share = spec.scaling_config.num_gpus_per_worker if spec.scaling_config else None
+    return 1.0 if share is None else share
 
 
 def is_embedding(spec: LLMModelSpec) -> bool:
@@ -51,6 +66,8 @@ def engine_arguments(spec: LLMModelSpec, engine: SupportedEngine) -> dict[str, A
         "tensor_parallel_size", engine_size(spec) // arguments.get("pipeline_parallel_size", 1)
     )
     arguments.setdefault("max_model_len", max_total_tokens(spec))
+    if 0 < (share := gpu_share(spec)) < 1:
+        arguments.setdefault(GPU_MEMORY, round(VLLM_GPU_MEMORY * share, 3))
     if config.tokenizer_id:
         # ray.serve.llm 2.60 has tokenizer_source for this, and does not read it.
         arguments["tokenizer"] = config.tokenizer_id

@@ -14,6 +14,7 @@ from typing import Any
 from rayllm_operator.api.configuration import SupportedEngine
 from rayllm_operator.api.findings import Finding, Severity
 from rayllm_operator.api.llm_model import LLMModelSpec
+from rayllm_operator.plan.engine_arguments import max_total_tokens
 
 RENAMED = {
     "max_completion_tokens": "max_tokens",
@@ -25,6 +26,9 @@ RENAMED = {
 
 They are Hugging Face's names, and the OpenAI API's newer one, which only chats have.
 """
+
+LENGTH = "max_tokens"
+"""The request field that says how long an answer may be."""
 
 DO_SAMPLE = "do_sample"
 """Hugging Face's switch between sampling and greedy decoding, which vLLM calls temperature 0."""
@@ -51,12 +55,29 @@ def known_request_fields(vllm_version: str) -> frozenset[str]:
     return frozenset(table.read_text().split()) if table.is_file() else frozenset()
 
 
-def request_defaults(generate_kwargs: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the defaults under vLLM's names; a null is no default."""
-    given = {key: value for key, value in generate_kwargs.items() if value is not None}
+def request_defaults(spec: LLMModelSpec) -> dict[str, Any]:
+    """Return the defaults under vLLM's names; a null is no default, nor is a length that leaves no prompt."""
+    generation = spec.engine_config.generation
+    given = {
+        key: value
+        for key, value in ((generation and generation.generate_kwargs) or {}).items()
+        if value is not None
+    }
     sampling = given.pop(DO_SAMPLE, None)
     defaults = {RENAMED.get(key, key): value for key, value in given.items()}
+    if _exceeds(defaults.get(LENGTH), longest(spec)):
+        del defaults[LENGTH]
     return {**defaults, "temperature": 0} if sampling is False else defaults
+
+
+def longest(spec: LLMModelSpec) -> int:
+    """Return the tokens of prompt and answer together that the engine is told; -1 where vLLM finds out."""
+    given = (spec.engine_config.engine_kwargs or {}).get("max_model_len")
+    return given if isinstance(given, int) else max_total_tokens(spec)
+
+
+def _exceeds(length: Any, tokens: int) -> bool:
+    return isinstance(length, int) and length >= tokens > 0
 
 
 def check_generation_defaults(spec: LLMModelSpec, engine: SupportedEngine) -> list[Finding]:
@@ -67,7 +88,12 @@ def check_generation_defaults(spec: LLMModelSpec, engine: SupportedEngine) -> li
         for key, value in ((generation and generation.generate_kwargs) or {}).items()
         if value is not None
     }
-    return [*_contradictions(given), *_sampling(given), *_without_effect(given, engine)]
+    return [
+        *_contradictions(given),
+        *_lengths(given, longest(spec)),
+        *_sampling(given),
+        *_without_effect(given, engine),
+    ]
 
 
 def _contradictions(given: Mapping[str, Any]) -> list[Finding]:
@@ -79,6 +105,27 @@ def _contradictions(given: Mapping[str, Any]) -> list[Finding]:
             if given[old] != given[other]:
                 message = f"is {given[old]!r}, but {other}, which is the same, is {given[other]!r}; keep one"
                 findings.append(Finding((*_PATH, old), message))
+    return findings
+
+
+def _lengths(given: Mapping[str, Any], tokens: int) -> list[Finding]:
+    """Warn of a default length that vLLM, unlike RayLLM, does not cut to what the prompt leaves."""
+    findings = []
+    for key, length in given.items():
+        if RENAMED.get(key, key) != LENGTH or not isinstance(length, int) or tokens <= 0:
+            continue
+        if _exceeds(length, tokens):
+            message = (
+                f"is {length} of {tokens} tokens and is left out: an answer takes what its prompt leaves"
+            )
+        elif length > tokens // 2:
+            message = (
+                f"is {length}: of {tokens} tokens that leaves {tokens - length} for a prompt, and a longer"
+                " one is refused unless its request has max_tokens of its own"
+            )
+        else:
+            continue
+        findings.append(Finding((*_PATH, key), message, Severity.WARNING))
     return findings
 
 

@@ -5,7 +5,7 @@ from typing import Any
 from rayllm_operator.api import meta
 from rayllm_operator.plan import ModelPlan
 
-RENDER_REVISION = "7"
+RENDER_REVISION = "8"
 """Raised when the same plan renders to another RayService.
 
 A model keeps the revision that it runs with until its own spec changes, so an upgrade of the operator

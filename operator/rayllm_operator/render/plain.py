@@ -92,9 +92,7 @@ def _address(engine: EngineConfig, uri: str) -> str:
 
 
 def _engine_kwargs(arguments: Manifest, spec: LLMModelSpec) -> Manifest:
-    generation = spec.engine_config.generation
-    given = request_defaults((generation.generate_kwargs if generation else None) or {})
-    defaults = {name: value for name, value in given.items() if name in SERVER_DEFAULTS}
+    defaults = {name: value for name, value in request_defaults(spec).items() if name in SERVER_DEFAULTS}
     if not defaults:
         return dict(arguments)
     own = arguments.get("override_generation_config") or {}

@@ -48,6 +48,11 @@ BAD_INPUT: list[tuple[str, str, str]] = [
         "no name",
     ),
     (
+        manifest(namespace="[5]"),
+        "model.yaml:5: metadata.namespace: must be text, seen [5]",
+        "namespace of another type",
+    ),
+    (
         manifest().replace("v1alpha1", "v1"),
         "model.yaml:1: apiVersion: must be rayllm.dev/v1alpha1, seen 'rayllm.dev/v1'",
         "another version",

@@ -143,3 +143,10 @@ def test_the_deployments_of_the_application_override_the_llm_config() -> None:
     spec = spec_of(convert_llm_config(Source("serve.yaml", LLM_CONFIG), deployments))
     assert spec["deployment_config"]["max_ongoing_requests"] == 5
     assert spec["deployment_config"]["autoscaling_config"] == {"max_replicas": 7}
+
+
+@pytest.mark.parametrize("bundles", ["[1, 2]", "[[1]]"])
+def test_bundles_that_are_none_are_named(bundles: str) -> None:
+    text = f"model_loading_config: {{model_id: m}}\nplacement_group_config: {{bundles: {bundles}}}\n"
+    conversion = convert_llm_config(Source("model.yaml", text))
+    assert any("equal bundles, one for each worker" in sentence for sentence in said(conversion))

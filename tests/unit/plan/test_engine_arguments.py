@@ -249,3 +249,36 @@ def test_the_table_says_for_each_argument_what_it_takes_and_since_when() -> None
     assert table["gpu_memory_utilization"].default == 0.92
     assert table["scheduling_policy"].choices == ("fcfs", "priority")
     assert {argument.since for argument in table.values()} == {VLLM}
+
+
+@pytest.mark.parametrize(
+    ("spec", "taken"),
+    [
+        ({"scaling_config": {"num_gpus_per_worker": 0.5}}, 0.46),
+        ({"scaling_config": {"num_gpus_per_worker": 0.25}}, 0.23),
+        (
+            {
+                "scaling_config": {"num_workers": 0},
+                "deployment_config": {"ray_actor_options": {"num_gpus": 0.5}},
+            },
+            0.46,
+        ),
+        ({"scaling_config": {"num_gpus_per_worker": 1}}, None),
+        ({"scaling_config": {"num_gpus_per_worker": 0}}, None),
+    ],
+)
+def test_who_shares_a_gpu_takes_a_part_of_its_memory(spec: dict[str, Any], taken: float | None) -> None:
+    """VLLM takes 0.92 of the whole GPU unless told, and the second replica on it finds no memory."""
+    assert llm_config(**spec)["engine_kwargs"].get("gpu_memory_utilization") == taken
+
+
+def test_a_larger_part_is_taken_as_written_with_a_warning() -> None:
+    spec = {
+        **config(engine_kwargs={"gpu_memory_utilization": 0.9}),
+        "scaling_config": {"num_gpus_per_worker": 0.5},
+    }
+    assert llm_config(**spec)["engine_kwargs"]["gpu_memory_utilization"] == 0.9
+    assert any(
+        "is 0.9 of a GPU of which a replica asks for 0.5" in said
+        for said in sentences(plan(pool("a10"), **spec))
+    )

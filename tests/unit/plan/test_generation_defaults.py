@@ -50,18 +50,23 @@ def engine_kwargs(**generation: Any) -> dict[str, Any]:
 
 def test_names_of_hugging_face_become_those_of_the_engine() -> None:
     given = {"max_new_tokens": 9, "min_new_tokens": 2, "num_return_sequences": 3, "top_k": 5}
-    assert request_defaults(given) == {"max_tokens": 9, "min_tokens": 2, "n": 3, "top_k": 5}
+    assert request_defaults(spec_of(generate_kwargs=given)) == {
+        "max_tokens": 9,
+        "min_tokens": 2,
+        "n": 3,
+        "top_k": 5,
+    }
     assert findings_on(given) == []
 
 
 def test_a_length_under_its_newer_name_holds_for_completions_too() -> None:
-    assert request_defaults({"max_completion_tokens": 9}) == {"max_tokens": 9}
+    assert request_defaults(spec_of(generate_kwargs={"max_completion_tokens": 9})) == {"max_tokens": 9}
     assert findings_on({"max_completion_tokens": 9, "max_tokens": 9}) == []
 
 
 def test_a_null_is_no_default_and_no_finding() -> None:
     nulls: dict[str, Any] = {"temperature": None, "do_sample": None, "unheard_of": None}
-    assert request_defaults(nulls) == {}
+    assert request_defaults(spec_of(generate_kwargs=nulls)) == {}
     assert findings_on(nulls) == []
 
 
@@ -77,7 +82,7 @@ def test_a_null_is_no_default_and_no_finding() -> None:
 def test_do_sample_false_is_greedy_and_true_is_what_the_engine_does_anyway(
     given: dict[str, Any], defaults: dict[str, Any]
 ) -> None:
-    assert request_defaults(given) == defaults
+    assert request_defaults(spec_of(generate_kwargs=given)) == defaults
 
 
 @pytest.mark.parametrize(
@@ -224,3 +229,20 @@ def test_engine_kwargs_choose_the_models_own_sampling_defaults() -> None:
     assert spec is not None, findings
     arguments = application(spec, ENGINE, restarted_at="").llm_config["engine_kwargs"]
     assert arguments["generation_config"] == "auto"
+
+
+@pytest.mark.parametrize(
+    ("length", "default", "words"),
+    [
+        (512, 512, ""),
+        (1900, 1900, "leaves 148 for a prompt"),
+        (2048, None, "of 2048 tokens and is left out"),
+        (4096, None, "of 2048 tokens and is left out"),
+    ],
+)
+def test_a_default_length_leaves_room_for_a_prompt(length: int, default: int | None, words: str) -> None:
+    """RayLLM cut such an answer; vLLM refuses the request, and every one is such a request."""
+    given = {"max_new_tokens": length}
+    assert contract(generate_kwargs=given).get("generate_kwargs", {}).get("max_tokens") == default
+    found = [finding for finding in findings_on(given) if finding.severity is Severity.WARNING]
+    assert [words in finding.message for finding in found] == ([True] if words else [])

@@ -1,10 +1,12 @@
 """What a replica asks of Ray: as much in all as with RayLLM."""
 
+import time
 from fractions import Fraction
 from typing import Any
 
 import pytest
 
+from rayllm_operator.api.validation import parse_model
 from rayllm_operator.plan.placement import CPU, GPU, replica_bundles, total_of
 from tests.unit.plan.planning import llm_config, model, plan, pool, sentences
 
@@ -142,3 +144,16 @@ def test_what_ray_could_not_place_is_refused(
     result = plan(pool("a10"), scaling_config=scaling, deployment_config={"ray_actor_options": actor})
 
     assert sentences(result) == [sentence]
+
+
+def test_more_workers_than_any_engine_has_are_refused_before_anybody_counts_them() -> None:
+    """Each worker is a bundle: ten million of them would take the operator's memory and its time."""
+    started = time.process_time()
+    parsed, findings = parse_model(
+        {"engine_config": {"model_id": "m"}, "scaling_config": {"num_workers": 2**31 - 1}}
+    )
+    assert parsed is None
+    assert [str(finding) for finding in findings] == [
+        "scaling_config.num_workers: must be at most 1024, seen 2147483647"
+    ]
+    assert time.process_time() - started < 1

@@ -5,7 +5,10 @@ from typing import Any
 
 import pytest
 
+from rayllm_operator.api.configuration import OperatorConfiguration
 from rayllm_operator.api.findings import Severity
+from rayllm_operator.api.validation import parse_model
+from rayllm_operator.plan.application import application
 from tests.unit.plan.planning import llm_config, plan, pool, sentences
 
 EMBEDDING = {"model_id": "m", "type": "EmbeddingEngine"}
@@ -160,3 +163,30 @@ def test_an_empty_id_is_the_same_as_none() -> None:
 
     assert config["model_loading_config"]["model_source"] == "org/m"
     assert "tokenizer" not in config["engine_kwargs"]
+
+
+ENGINE_ENV = {"env_vars": {"A": "engine", "B": "engine"}, "pip": ["engine"]}
+ACTOR_ENV = {"env_vars": {"B": "actor", "C": "actor"}, "working_dir": "actor"}
+
+
+@pytest.mark.parametrize("restarted_at", ["", "2026-11-28T00:00:00Z"])
+@pytest.mark.parametrize("actor", [None, ACTOR_ENV])
+@pytest.mark.parametrize("engine", [None, ENGINE_ENV])
+def test_a_replica_gets_the_variables_of_both_runtime_environments_and_the_actors_count(
+    engine: dict[str, Any] | None, actor: dict[str, Any] | None, restarted_at: str
+) -> None:
+    options = {"ray_actor_options": {"runtime_env": actor}} if actor else {}
+    spec, findings = parse_model(
+        {"engine_config": {"model_id": "m", "runtime_env": engine}, "deployment_config": options}
+    )
+    assert spec is not None, findings
+    config = application(spec, OperatorConfiguration().engines[0], restarted_at=restarted_at).llm_config
+    given = config["deployment_config"]["ray_actor_options"]
+    # LLMServer.get_deployment_options of Ray 2.60
+    environment = {**(given.get("runtime_env") or {}), **(config.get("runtime_env") or {})}
+    restart = {"RAYLLM_RESTARTED_AT": restarted_at} if restarted_at else {}
+    variables = {**((engine or {}).get("env_vars", {})), **((actor or {}).get("env_vars", {})), **restart}
+    assert environment.get("env_vars", {}) == variables
+    assert {key for key in environment if key != "env_vars"} == {*(engine or {}), *(actor or {})} - {
+        "env_vars"
+    }

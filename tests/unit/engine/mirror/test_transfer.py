@@ -166,3 +166,12 @@ def test_a_disk_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "models").write_text("a file in the way")
     with pytest.raises(MirrorError, match=r"weights\.incomplete: .*; check the disk of the cache"):
         download(Shelf({"weights": b"0123"}), tmp_path / "models")
+
+
+def test_ranges_of_an_object_that_was_replaced_meanwhile_are_not_believed(tmp_path: Path) -> None:
+    """A file that is known by its name alone would be a mixture, which nothing finds without a checksum."""
+    old, new = bytes(range(100)), bytes(reversed(range(100)))
+    with pytest.raises(MirrorError, match="broke off"):
+        download(Shelf({"extra": old}, range_size=10, dead_from=60, gives_none=True), tmp_path)
+    download(Shelf({"extra": new}, range_size=10, gives_none=True), tmp_path)
+    assert files_below(tmp_path) == {"extra": new}
