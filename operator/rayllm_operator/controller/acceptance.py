@@ -8,6 +8,7 @@ from rayllm_operator.api.configuration import OperatorConfiguration
 from rayllm_operator.api.findings import Finding, errors, warnings
 from rayllm_operator.api.meta import ANNOTATION_ADOPT
 from rayllm_operator.api.validation import parse_model
+from rayllm_operator.controller.disowned import disowned_children
 from rayllm_operator.controller.giving_way import Ways
 from rayllm_operator.controller.observed import Observed, controller_of, is_ours, was_ours
 from rayllm_operator.controller.planning import plan_now
@@ -51,7 +52,7 @@ def judge(observed: Observed, configuration: OperatorConfiguration, now: datetim
     if result.plan is None:
         reason = Reason.NO_MATCHING_POOL if result.no_pool else Reason.INVALID_SPEC
         return Acceptance(None, reason, _sentences(errors(result.findings)), result.pools)
-    taken = _name_taken(observed)
+    taken = _name_taken(observed, result.plan)
     if taken:
         return Acceptance(None, Reason.NAME_TAKEN, taken, result.pools)
     notes = (*_duplicate_model_id(observed, result.plan), *map(str, warnings(result.findings)))
@@ -71,11 +72,14 @@ def _namespace_not_allowed(observed: Observed, configuration: OperatorConfigurat
     return Acceptance(None, Reason.NAMESPACE_NOT_ALLOWED, message)
 
 
-def _name_taken(observed: Observed) -> str:
+def _name_taken(observed: Observed, plan: ModelPlan) -> str:
     """Say whose object stands in the way; an object of somebody else is never touched."""
     may_adopt = observed.annotation(ANNOTATION_ADOPT) == "true"
+    disowned = [live for _, live, _ in disowned_children(observed, plan)]
     for child in (observed.ray_service, observed.service):
         if child is None or is_ours(child, observed.model) or was_ours(child, observed.model):
+            continue
+        if any(child is each for each in disowned):
             continue
         owner = controller_of(child)
         name = f"{child['kind']} {child['metadata']['namespace']}/{child['metadata']['name']}"

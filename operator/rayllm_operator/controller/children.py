@@ -12,8 +12,10 @@ from rayllm_operator.api.meta import (
 from rayllm_operator.controller.acceptance import Acceptance
 from rayllm_operator.controller.changes import differences
 from rayllm_operator.controller.decision import Action, Apply, Create, Delete, Ensure, Patch
+from rayllm_operator.controller.disowned import disowned_children
 from rayllm_operator.controller.observed import Observed, is_being_deleted, is_ours, was_ours
 from rayllm_operator.controller.records import (
+    annotations_of,
     recorded,
     recorded_generation,
     recorded_intent,
@@ -52,6 +54,25 @@ def child_actions(observed: Observed, acceptance: Acceptance) -> tuple[Action, .
         *carry_bounds(observed, acceptance.plan),
     )
     return tuple(action for action in actions if not _is_contested(action, observed))
+
+
+def owner_actions(observed: Observed, acceptance: Acceptance) -> tuple[Action, ...]:
+    """Return the writes that put back the owner of children which lost it; they come before all others."""
+    if acceptance.plan is None or observed.annotation(ANNOTATION_PAUSED) == "true":
+        return ()
+    found = disowned_children(observed, acceptance.plan)
+    actions = [
+        action
+        for kind, live, manifest in found
+        for action in _written(kind, recorded(manifest, observed.model, _kept_annotations(live)), live)
+    ]
+    return tuple(action for action in actions if not _is_contested(action, observed))
+
+
+def _kept_annotations(live: Object) -> dict[str, str]:
+    """Return what is recorded on a child besides what it is rendered with."""
+    kept = (ANNOTATION_GENERATION, ANNOTATION_RESTARTED_AT)
+    return {name: value for name, value in annotations_of(live).items() if name in kept}
 
 
 def _is_contested(action: Action, observed: Observed) -> bool:

@@ -10,7 +10,7 @@ from datetime import datetime
 from rayllm_operator.api.conditions import Reason
 from rayllm_operator.api.configuration import OperatorConfiguration
 from rayllm_operator.controller.acceptance import Acceptance, judge
-from rayllm_operator.controller.children import child_actions, is_old_view
+from rayllm_operator.controller.children import child_actions, is_old_view, owner_actions
 from rayllm_operator.controller.decision import Decision
 from rayllm_operator.controller.events import deeds, notes
 from rayllm_operator.controller.observed import Observed, is_being_deleted
@@ -56,6 +56,11 @@ def decide(
         return Decision(requeue_after_seconds=LOOK_AGAIN_AT_OLD_VIEW_SECONDS)
     acceptance = judged or judge(observed, configuration, now)
     situation = Situation(observed, acceptance, now)
+    if owners := owner_actions(observed, acceptance):
+        # Until then the children count as nobody's, and nothing true can be said of the model.
+        return Decision(
+            actions=owners, deeds=deeds(replace(situation, actions=owners)), acceptance=acceptance
+        )
     actions, ahead = hold_back(child_actions(observed, acceptance), observed, acceptance.plan)
     situation = replace(situation, actions=actions)
     verdict = _while_recreated(_with_waiting_pods(readiness(situation), situation), observed)

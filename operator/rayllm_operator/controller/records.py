@@ -36,6 +36,15 @@ def recorded(manifest: Manifest, model: Manifest, annotations: dict[str, str]) -
     return {**owned, "metadata": {**owned["metadata"], "annotations": own}}
 
 
+def was_applied_for(model: Manifest, child: Manifest, manifest: Manifest) -> bool:
+    """Return whether a child is what was applied for this very model, and last.
+
+    The recorded digest has the model's UID in it, so that of a child which an earlier model of the name left
+    behind is another.
+    """
+    return recorded_intent(child) == recorded_intent(recorded(manifest, model, {}))
+
+
 def annotations_of(child: Manifest) -> dict[str, Any]:
     """Return an object's annotations."""
     return child["metadata"].get("annotations") or {}

@@ -423,3 +423,31 @@ def test_an_edit_of_the_model_is_no_foreign_edit() -> None:
     world = a_served_model()
     world.having(model=edited(world.observed.model, engine_config__max_total_tokens=512))
     assert "ForeignEdit" not in {note.reason for note in world.reconcile().notes}
+
+
+@pytest.mark.parametrize("child", ["ray_service", "service"])
+def test_an_owner_that_somebody_took_away_is_put_back_and_nothing_else_happens(child: str) -> None:
+    world = a_served_model()
+    before = world.observed
+    disowned = deepcopy(getattr(before, child))
+    del disowned["metadata"]["ownerReferences"]
+    decision = world.having(**{child: disowned}).reconcile()
+    (action,) = decision.actions
+    assert isinstance(action, Apply)
+    assert action.is_foreign
+    assert decision.status is None, "the model serves meanwhile"
+    after = getattr(world.observed, child)
+    assert after["metadata"]["ownerReferences"] == getattr(before, child)["metadata"]["ownerReferences"]
+    assert (world.settle().actions, world.observed.status) == ((), before.status)
+
+
+def test_what_an_earlier_model_of_the_name_left_behind_stays_somebody_elses() -> None:
+    world = a_served_model()
+    left = deepcopy(world.observed.ray_service)
+    assert left is not None
+    del left["metadata"]["ownerReferences"]
+    model = deepcopy(world.observed.model)
+    model["metadata"]["uid"] = "another"
+    world.having(model={**model, "status": {}}, ray_service=left, service=None)
+    assert world.reconcile().actions == ()
+    assert world.observed.condition("Accepted")["reason"] == "NameTaken"
