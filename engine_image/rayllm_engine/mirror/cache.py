@@ -10,6 +10,7 @@ import hashlib
 import os
 import re
 import shutil
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,9 @@ from rayllm_engine.mirror.store import StoredObject
 
 NO_HASH = "0" * 40
 """Names the snapshot of a mirror without a `hash` object, as in RayLLM."""
+
+KEPT_SECONDS = 3600.0
+"""For so long a snapshot stays although two newer ones are there."""
 
 _RECORD = ".checksum"
 _DISCARDED = ".discarded"
@@ -113,8 +117,8 @@ class ModelCache:
     def publish(self, objects: Sequence[StoredObject], revision: str) -> Snapshot:
         """Make the snapshot of these objects, whose blobs are there, and let ``refs/main`` name it.
 
-        A snapshot that holds them already stays as it is. One that holds others is replaced as a whole, and
-        blobs that no snapshot links to any more are deleted.
+        A snapshot that holds them already stays as it is. One that holds others is replaced as a whole;
+        snapshots of older hashes than the last, and blobs that no snapshot links to any more, are deleted.
         """
         if not _HASH.fullmatch(revision):
             raise MirrorError(
@@ -123,8 +127,10 @@ class ModelCache:
             )
         snapshot = self.folder / "snapshots" / revision
         links = {each.path: self._blob(each).name for each in objects}
+        reference = self.folder / "refs" / "main"
         if _links(snapshot) != links:
             self._replace(snapshot, links)
+            self._drop_snapshots(but={revision, reference.read_text() if reference.exists() else revision})
             self._prune()
         for each in objects:  # another machine may have taken the folder over from one that stood still
             if _size(snapshot / each.path) != each.size:
@@ -132,7 +138,6 @@ class ModelCache:
                     f"{snapshot / each.path}: was removed or replaced while the snapshot was made; the next"
                     " start makes it again"
                 )
-        reference = self.folder / "refs" / "main"
         reference.parent.mkdir(parents=True, exist_ok=True)
         partial = reference.with_name(f"{reference.name}.{self._machine}{INCOMPLETE}")
         partial.write_text(revision)
@@ -158,6 +163,17 @@ class ModelCache:
             snapshot.rename(stale)
         fresh.rename(snapshot)
         shutil.rmtree(stale, ignore_errors=True)
+
+    def _drop_snapshots(self, but: set[str]) -> None:
+        """Delete snapshots of earlier hashes, or each release of a model would stay on the disk for ever.
+
+        The one before the last stays, and what is younger than an hour: a replica may be loading it.
+        """
+        for snapshot in (self.folder / "snapshots").iterdir():
+            is_ours = all(_BLOB.fullmatch(blob) for blob in _links(snapshot).values())
+            is_old = time.time() - snapshot.stat().st_mtime > KEPT_SECONDS
+            if is_ours and is_old and snapshot.name not in but and not snapshot.name.startswith("."):
+                shutil.rmtree(snapshot, ignore_errors=True)
 
     def _prune(self) -> None:
         linked = {name for each in (self.folder / "snapshots").iterdir() for name in _links(each).values()}

@@ -4,13 +4,14 @@ import os
 import select
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import rayllm_engine
-from rayllm_engine.mirror.cache import NO_HASH, ModelCache, Snapshot, fingerprint
+from rayllm_engine.mirror.cache import KEPT_SECONDS, NO_HASH, ModelCache, Snapshot, fingerprint
 from rayllm_engine.mirror.errors import MirrorError
 from rayllm_engine.mirror.transfer import download_all
 from tests.unit.engine.mirror.shelf import Shelf
@@ -67,6 +68,23 @@ def test_another_hash_is_another_snapshot_and_the_earlier_one_stays(tmp_path: Pa
     assert seen_in(before) == FIRST
     assert seen_in(after) == FIRST | {"weights": b"other"}
     assert (tmp_path / "models--org--model" / "refs" / "main").read_text() == "two"
+
+
+def test_of_many_releases_the_last_two_stay_and_what_may_still_be_loading(tmp_path: Path) -> None:
+    long_ago = time.time() - KEPT_SECONDS - 1
+    for release in ("one", "two"):
+        snapshot, _ = fill(tmp_path, FIRST | {"weights": release.encode()}, release)
+        os.utime(snapshot.path, (long_ago, long_ago))
+    young, _ = fill(tmp_path, FIRST | {"weights": b"young"}, "three")
+    last, _ = fill(tmp_path, FIRST | {"weights": b"last"}, "four")
+    kept = {path.name for path in Path(last.path).parent.iterdir()}
+    assert kept == {"three", "four"}
+    assert seen_in(young)["weights"] == b"young"
+    assert {b"one", b"two"}.isdisjoint(blobs(tmp_path))
+    fill(tmp_path, FIRST | {"weights": b"next"}, "five")
+    assert {path.name for path in Path(last.path).parent.iterdir()} == {"three", "four", "five"}, (
+        "three is young"
+    )
 
 
 def test_a_file_that_was_cut_short_is_read_again(tmp_path: Path) -> None:
