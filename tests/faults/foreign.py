@@ -1,7 +1,6 @@
 """Somebody else writes to what the operator renders: it is put back, by one write, and nothing else happens."""
 
 import asyncio
-import copy
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
@@ -20,8 +19,6 @@ POOL_TEXT = "another"
 """What a text that names a pool is changed to."""
 _LEFT_ALONE = {("services", "rayllm.dev/model-generation")}
 """What is written along with other changes, and is no reason to write by itself."""
-_KEYS = {"name", "mountPath", "containerPort", "port", "protocol"}
-"""What the API server knows an item of a list by: to change it is to take the item away and to add another."""
 _OWN = ("app.kubernetes.io/", "rayllm.dev/")
 
 
@@ -115,7 +112,9 @@ async def _put_back(site: Site, edit: Edit, before: Object) -> list[str]:
     await site.until_quiet()
     written = site.proxy.record.written
     writes = {what: count for what, count in written.items() if what.endswith(f"{edit.kind}/{NAME}")}
-    if writes.get(f"apply {edit.kind}/{NAME}", 0) != 1:
+    # An apply may have to claim what was POSTed before; what took an item's place goes by a patch alone.
+    applied, patched = (writes.get(f"{verb} {edit.kind}/{NAME}", 0) for verb in ("apply", "patch"))
+    if applied != 1 and (applied, patched) != (0, 1):
         return [f"put back by other writes than one: {writes}"]
     return []
 
@@ -145,20 +144,7 @@ async def _child(site: Site, edit: Edit) -> Object:
         for section in ("labels", "annotations")
     }
     owners = {"ownerReferences": metadata.get("ownerReferences")}
-    return {"spec": _without_theirs(found["spec"], edit), **own, **owners}
-
-
-def _without_theirs(spec: Object, edit: Edit) -> Object:
-    """Return a spec without the item that an edit of another item's key has made; it is theirs, and stays."""
-    *parents, key = edit.path[1:]
-    if key not in _KEYS or not parents or not isinstance(parents[-1], int):
-        return spec
-    spec = copy.deepcopy(spec)
-    items: Any = spec
-    for parent in parents[:-1]:
-        items = items[parent]
-    items[:] = [item for item in items if item.get(key) != edit.value]
-    return spec
+    return {"spec": found["spec"], **own, **owners}
 
 
 def _kind(edit: Edit) -> Kind:

@@ -10,6 +10,9 @@ from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from typing import Any
 
+GONE = " (gone)"
+"""Ends the path of an item that is not there: to apply it again would leave beside it what took its place."""
+
 _LISTS = (list, tuple)
 _KEYS = {
     **dict.fromkeys(("containers", "initContainers", "volumes", "env", "imagePullSecrets"), ("name",)),
@@ -58,7 +61,7 @@ def _keyed_differences(
     for index, wanted in enumerate(intent):
         found = known.get(_key(wanted, keys))
         if found is None:
-            yield f"{path}[{index}]"
+            yield f"{path}[{index}]{GONE}"
         else:
             yield from differences(wanted, found, f"{path}[{index}]")
 

@@ -10,7 +10,7 @@ from rayllm_operator.api.meta import (
     GROUP,
 )
 from rayllm_operator.controller.acceptance import Acceptance
-from rayllm_operator.controller.changes import differences
+from rayllm_operator.controller.changes import GONE, differences
 from rayllm_operator.controller.decision import Action, Apply, Create, Delete, Ensure, Patch
 from rayllm_operator.controller.disowned import disowned_children
 from rayllm_operator.controller.observed import Observed, is_being_deleted, is_ours, was_ours
@@ -21,6 +21,7 @@ from rayllm_operator.controller.records import (
     recorded_intent,
     recorded_restart,
     running_version,
+    was_applied_for,
 )
 from rayllm_operator.controller.serving import active_cluster
 from rayllm_operator.controller.worker_bounds import carry_bounds, keep_bounds
@@ -77,7 +78,7 @@ def _kept_annotations(live: Object) -> dict[str, str]:
 
 def _is_contested(action: Action, observed: Observed) -> bool:
     """Return whether a write would only take back what somebody else will write again."""
-    return isinstance(action, Apply) and action.is_foreign and action.kind in observed.contested
+    return isinstance(action, Apply | Patch) and action.is_foreign and action.kind in observed.contested
 
 
 def is_old_view(observed: Observed) -> bool:
@@ -126,7 +127,9 @@ def _ray_service_actions(observed: Observed, plan: ModelPlan) -> Iterator[Action
         if live is not None and is_ours(live, observed.model):
             yield Delete(RAY_SERVICE, live, _why_stopped(plan))
         return
-    if live is not None and keeps_running_version(observed, plan):
+    # An annotation that somebody took away does not make it an older version.
+    is_as_rendered = live is not None and was_applied_for(observed.model, live, manifest)
+    if live is not None and keeps_running_version(observed, plan) and not is_as_rendered:
         yield from keep_bounds(manifest, live)
         return
     annotations = {
@@ -186,7 +189,10 @@ def _written(
     changed = tuple(path for path in differences(manifest, live) if path not in but)
     ours = all(path.startswith(_OWN_ANNOTATIONS) for path in changed)
     is_foreign = not ours and recorded_intent(live) == recorded_intent(manifest)
-    if changed:
+    if is_foreign and any(path.endswith(GONE) for path in changed):
+        operation = {"op": "replace", "path": "/spec", "value": manifest["spec"]}
+        yield Patch(kind, live, (_test_version(live), operation), changed[:_MOST_PATHS], is_foreign)
+    elif changed:
         with_uid = {**manifest, "metadata": {**manifest["metadata"], "uid": live["metadata"]["uid"]}}
         yield Apply(kind, with_uid, live, changed[:_MOST_PATHS], is_foreign)
 

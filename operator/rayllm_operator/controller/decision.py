@@ -46,6 +46,10 @@ class Patch:
     kind: Kind
     live: Object
     operations: tuple[Operation, ...]
+    changed: tuple[str, ...] = ()
+    """Paths at which it did not say what was rendered, where that is why."""
+    is_foreign: bool = False
+    """Whether somebody else changed it: what is rendered is what was applied last."""
 
 
 @dataclass(frozen=True)

@@ -114,8 +114,11 @@ def _children(actions: Sequence[Action]) -> Iterator[Note]:
         match action:
             case Create(kind=kind, manifest=manifest) if kind == RAY_SERVICE:
                 yield Note(False, "CreatedRayService", f"Created RayService {manifest['metadata']['name']}.")
-            case Apply(manifest=manifest, changed=changed, is_foreign=True):
-                what = f"{manifest['kind']} {manifest['metadata']['name']}"
+            case (
+                Apply(live=live, changed=changed, is_foreign=True)
+                | Patch(live=live, changed=changed, is_foreign=True)
+            ):
+                what = f"{live['kind']} {live['metadata']['name']}"
                 message = f"Put back what somebody changed in {what}: {', '.join(changed)}."
                 yield Note(True, "ForeignEdit", message)
             case Apply(kind=kind, changed=changed) if kind == RAY_SERVICE:

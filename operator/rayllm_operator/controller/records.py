@@ -73,13 +73,17 @@ def running_version(ray_service: Manifest | None) -> Running | None:
     annotations = annotations_of(ray_service)
     cluster = ray_service["spec"].get("rayClusterConfig") or {}
     head = cluster.get("headGroupSpec", {}).get("template", {}).get("metadata") or {}
-    serve_config = serve_config_of(ray_service)
+    serve_config, digests = serve_config_of(ray_service), recorded_digests(ray_service)
+    # A group that nobody here rendered is none that a pool has left behind.
+    groups = [
+        group for group in worker_groups_of(ray_service) if not digests or group["groupName"] in digests
+    ]
     return Running(
         engine_image=annotations.get(ANNOTATION_ENGINE_IMAGE, ""),
         render_revision=annotations.get(ANNOTATION_RENDER_REVISION, ""),
         generation=recorded_generation(ray_service),
-        worker_groups=tuple(worker_groups_of(ray_service)),
-        cluster_digests=recorded_digests(ray_service),
+        worker_groups=tuple(groups),
+        cluster_digests=digests,
         code=code_digest(serve_config),
         head_code=(head.get("annotations") or {}).get(ANNOTATION_CODE, ""),
         llm_config=llm_config_of(serve_config),

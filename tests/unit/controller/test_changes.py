@@ -81,10 +81,10 @@ def test_items_that_others_add_where_the_api_server_keeps_a_map_do_not_count() -
 @pytest.mark.parametrize(
     ("change", "path"),
     [
-        ({"name": "ray-headx"}, "containers[0]"),
-        ({"env": [PROXY, CONTAINER["env"][0]]}, "containers[0].env[1]"),
+        ({"name": "ray-headx"}, "containers[0] (gone)"),
+        ({"env": [PROXY, CONTAINER["env"][0]]}, "containers[0].env[1] (gone)"),
         ({"env": [{"name": "A", "value": "9"}, CONTAINER["env"][1]]}, "containers[0].env[0].value"),
-        ({"ports": [{**CONTAINER["ports"][0], "protocol": "UDP"}]}, "containers[0].ports[0]"),  # type: ignore[dict-item]
+        ({"ports": [{**CONTAINER["ports"][0], "protocol": "UDP"}]}, "containers[0].ports[0] (gone)"),  # type: ignore[dict-item]
     ],
 )
 def test_items_of_ours_that_others_take_or_change_do(change: dict[str, Any], path: str) -> None:

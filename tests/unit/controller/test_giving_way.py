@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from rayllm_operator.api.configuration import OperatorConfiguration
-from rayllm_operator.api.meta import ANNOTATION_RENDER_REVISION
+from rayllm_operator.api.meta import ANNOTATION_INTENT, ANNOTATION_RENDER_REVISION
 from rayllm_operator.controller.conditions import timestamp
 from rayllm_operator.controller.decision import Patch
 from rayllm_operator.controller.giving_way import Candidate, ways
@@ -263,7 +263,10 @@ def kept(world: World) -> World:
     """Let the model run with what an older operator rendered."""
     live = deepcopy(world.observed.ray_service)
     assert live is not None
-    live["metadata"]["annotations"][ANNOTATION_RENDER_REVISION] = "0"
+    live["metadata"]["annotations"] |= {
+        ANNOTATION_RENDER_REVISION: "0",
+        ANNOTATION_INTENT: "of the older one",
+    }
     return world.having(ray_service=live)
 
 

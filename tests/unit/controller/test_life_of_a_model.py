@@ -451,3 +451,40 @@ def test_what_an_earlier_model_of_the_name_left_behind_stays_somebody_elses() ->
     world.having(model={**model, "status": {}}, ray_service=left, service=None)
     assert world.reconcile().actions == ()
     assert world.observed.condition("Accepted")["reason"] == "NameTaken"
+
+
+def test_an_item_whose_name_somebody_changed_gets_it_back_and_is_not_there_twice() -> None:
+    """To the API server a list of ports is a map: to apply ours again would leave theirs beside it."""
+    world = a_served_model()
+    before = world.observed.service
+    assert before is not None
+    live = deepcopy(before)
+    live["spec"]["ports"][0]["port"] = 81
+    decision = world.having(service=live).reconcile()
+    (action,) = decision.actions
+    assert isinstance(action, Patch)
+    assert [(note.reason, note.warning) for note in decision.deeds] == [("ForeignEdit", True)]
+    assert world.observed.service is not None
+    assert world.observed.service["spec"] == before["spec"]
+    assert world.settle().actions == ()
+
+
+@pytest.mark.parametrize("name", ["render-revision", "engine-image"])
+def test_a_record_that_somebody_took_away_does_not_make_it_an_older_version(name: str) -> None:
+    world = a_served_model()
+    live = deepcopy(world.observed.ray_service)
+    assert live is not None
+    del live["metadata"]["annotations"][f"rayllm.dev/{name}"]
+    (action,) = world.having(ray_service=live).reconcile().actions
+    assert isinstance(action, Apply)
+    assert world.settle().actions == ()
+
+
+def test_a_group_that_somebody_renamed_is_none_that_a_pool_left_behind() -> None:
+    world = a_served_model()
+    live = deepcopy(world.observed.ray_service)
+    assert live is not None
+    live["spec"]["rayClusterConfig"]["workerGroupSpecs"][0]["groupName"] = "another"
+    world.having(ray_service=live).settle()
+    groups = world.observed.ray_service["spec"]["rayClusterConfig"]["workerGroupSpecs"]  # type: ignore[index]
+    assert [group["groupName"] for group in groups] == ["cpu"]
