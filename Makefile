@@ -182,6 +182,7 @@ generate: setup ## Write crds/, docs/cli.md and the tables of other pages of doc
 	$(BIN)/python -m rayllm_operator.cli.reference >docs/cli.md
 	$(BIN)/python -m tests.harness.registry_page
 	$(BIN)/python -m tests.harness.crds_page
+	$(BIN)/python -m tests.harness.configuration_page
 	PYTHONPATH=engine_image $(BIN)/python -m tests.harness.metrics_page
 	$(BIN)/python -m tests.harness.reasons_page
 	$(BIN)/python -m tests.harness.changes_page

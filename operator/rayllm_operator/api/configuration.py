@@ -73,7 +73,7 @@ class OperatorConfiguration(KubernetesSection):
     image_pull_secrets: list[ObjectName] = Field(default_factory=list)
     """Secrets, by name in each model's namespace, for the image registry. Default: none."""
     allowed_image_registries: list[str] = Field(default_factory=list)
-    """Prefixes that an engine image of a model must start with. Default: any."""
+    """Registries, or folders of them, that engine images of models must be in. Default: any."""
     namespaces: list[str] = Field(default_factory=list)
     """Namespaces whose models are served. Default: all."""
     operator_namespace: str | None = None

@@ -114,7 +114,7 @@ def _with_turn(verdict: Verdict, ahead: str) -> Verdict:
     """Say that a restart waits for that of other models; what Ready says stays."""
     if not ahead:
         return verdict
-    message = f"A changed pool or engine image restarts the model, which waits for its turn: {ahead}."
+    message = f"A changed pool, configuration or image restarts the model, which waits for its turn: {ahead}."
     again = _soonest(verdict.requeue_after_seconds, LOOK_AGAIN_SECONDS)
     return replace(verdict, work=(Reason.WAITING_FOR_TURN, message), requeue_after_seconds=again)
 

@@ -63,7 +63,7 @@ def test_it_waits_while_another_model_of_the_pool_restarts_and_names_it() -> Non
     work = condition(decision, "Reconciling")
     assert work["reason"] == "WaitingForTurn"
     assert work["message"] == (
-        "A changed pool or engine image restarts the model, which waits for its turn: models/other."
+        "A changed pool, configuration or image restarts the model, which waits for its turn: models/other."
     )
     assert decision.requeue_after_seconds == 120
 
