@@ -34,12 +34,12 @@ MODEL_COST = Gauge(
     "rayllm_model_cost_per_hour",
     "What a model costs in an hour, in the currency of the pools' prices: now, at min, at max replicas. "
     "Absent where a price is unknown.",
-    ["namespace", "name", "kind"],
+    ["namespace", "model", "kind"],
 )
 STARTUP_SECONDS = Gauge(
     "rayllm_model_startup_phase_seconds",
     "Seconds that each finished phase of a model's last start took.",
-    ["namespace", "name", "phase"],
+    ["namespace", "model", "phase"],
 )
 RESYNCS = Counter("rayllm_operator_resync", "Full looks at everything, by result.", ["result"])
 
