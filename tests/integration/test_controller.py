@@ -103,7 +103,7 @@ def test_worker_pods_are_counted_and_paid_for(
     user.start_worker("w", user.resource, "tiny-aaaaa", node=f"played-{ray.port}")
     user.until(lambda: user.entry(user.resource).get("workers") == 1, "the pod is counted")
     assert user.status()["cost"] == {"perHour": "0.81", "perHourAtMin": "0.81", "perHourAtMax": "0.81"}
-    series = f'name="{NAME}",namespace="{user.kubectl.namespace}"}} 0.81'
+    series = f'model="{NAME}",namespace="{user.kubectl.namespace}"}} 0.81'
     for kind in ("now", "min", "max"):
         assert f'rayllm_model_cost_per_hour{{kind="{kind}",{series}' in operator.get("/metrics")
     user.kubectl.run("delete", "pod", "w", "--grace-period=0", "--force")
