@@ -40,6 +40,8 @@ OTHER_FORMATS = (
 """Weights that vLLM does not load in its default format, as patterns of huggingface_hub."""
 _OLDER_WEIGHTS = ("*.bin", "*.pt", "*.pth")
 """Not downloaded where there are safetensors, which vLLM prefers."""
+_OFFICIAL, _CONVERTED = "consolidated*.safetensors", "model*.safetensors"
+"""The weights of Mistral's models, in Mistral's own format and in that of transformers: many have both."""
 _LOOK_SECONDS = 1.0
 _LIBRARIES = {"huggingface_hub", "httpx", "httpx2", "hf_xet"}
 
@@ -53,7 +55,12 @@ _HELP = {
 
 
 def fetch_from_hub(
-    model: str, revision: str | None = None, sink: Sink | None = None, *, evictable: bool = True
+    model: str,
+    revision: str | None = None,
+    sink: Sink | None = None,
+    *,
+    load_format: str = "auto",
+    evictable: bool = True,
 ) -> str:
     """Download what is not here yet of a model, and return the path of its snapshot.
 
@@ -65,6 +72,8 @@ def fetch_from_hub(
         A branch, tag or commit. Default: the Hub's ``main``.
     sink
         Is told the progress, besides the log.
+    load_format
+        vLLM's, of those that it reads from files of safetensors.
     evictable
         Whether the model may be deleted for another once nobody has used it for a while.
 
@@ -78,7 +87,7 @@ def fetch_from_hub(
     cache = ModelCache(hub_cache(), model)
     try:
         with in_use(cache, evictable=evictable), cache.locked():
-            return _fetch(cache, model, revision, sink)
+            return _fetch(cache, model, revision, sink, load_format)
     except MirrorError:
         raise
     except Exception as error:
@@ -88,25 +97,24 @@ def fetch_from_hub(
         raise
 
 
-def _fetch(cache: ModelCache, model: str, revision: str | None, sink: Sink | None) -> str:
+def _fetch(cache: ModelCache, model: str, revision: str | None, sink: Sink | None, load_format: str) -> str:
     from huggingface_hub import snapshot_download  # noqa: PLC0415 - what unit tests do needs no library
 
     download = partial(snapshot_download, model, revision=revision)
     try:
         listed = download(ignore_patterns=[*OTHER_FORMATS], dry_run=True)
     except Exception as error:
-        here = None if _refused(error) else _complete_snapshot(download)
+        here = None if _refused(error) else _complete_snapshot(download, load_format)
         if here is None:
             raise
         logger.warning("%s: %s; what is here is complete, and is used", _address(model), _first_line(error))
         return here
-    has_safetensors = any(each.filename.endswith(".safetensors") for each in listed)
-    older = _OLDER_WEIGHTS if has_safetensors else ()
-    ignored = [*OTHER_FORMATS, *older]
+    unloaded = _unloaded([each.filename for each in listed], load_format)
+    ignored = [*OTHER_FORMATS, *unloaded]
     total = sum(
         each.file_size or 0
         for each in listed
-        if each.will_download and not any(fnmatchcase(each.filename, pattern) for pattern in older)
+        if each.will_download and not any(fnmatchcase(each.filename, pattern) for pattern in unloaded)
     )
     if total:
         make_room(hub_cache(), total)
@@ -116,16 +124,36 @@ def _fetch(cache: ModelCache, model: str, revision: str | None, sink: Sink | Non
     return path
 
 
-def _complete_snapshot(download: Callable[..., str]) -> str | None:
+def _unloaded(files: Sequence[str], load_format: str) -> tuple[str, ...]:
+    """Return patterns of the weights that vLLM passes over, because it has the same in a format it prefers.
+
+    Source: ``DefaultModelLoader._prepare_weights`` of vLLM 0.29. With ``auto`` Mistral's own goes first.
+    """
+    weights = [file for file in files if file.endswith(".safetensors") and "/" not in file]
+    if not weights:
+        return ()
+    official = [file for file in weights if fnmatchcase(file, _OFFICIAL)]
+    if not official or len(official) == len(weights):
+        return _OLDER_WEIGHTS
+    return (*_OLDER_WEIGHTS, _CONVERTED if load_format == "auto" else _OFFICIAL)
+
+
+def _complete_snapshot(download: Callable[..., str], load_format: str) -> str | None:
     """Return the snapshot that the cache holds whole, None where it does not."""
     from huggingface_hub.errors import LocalEntryNotFoundError  # noqa: PLC0415
 
-    for ignored in (OTHER_FORMATS, (*OTHER_FORMATS, *_OLDER_WEIGHTS)):
+    loaded, unloaded = (_OFFICIAL, _CONVERTED) if load_format == "auto" else (_CONVERTED, _OFFICIAL)
+    # What has to be there for the rest to be passed over.
+    for present, passed_over in (
+        ("*", ()),
+        ("*.safetensors", _OLDER_WEIGHTS),
+        (loaded, (*_OLDER_WEIGHTS, unloaded)),
+    ):
         try:
-            path = download(ignore_patterns=[*ignored], local_files_only=True)
+            path = download(ignore_patterns=[*OTHER_FORMATS, *passed_over], local_files_only=True)
         except LocalEntryNotFoundError:
             continue
-        if ignored == OTHER_FORMATS or any(Path(path).glob("*.safetensors")):
+        if any(Path(path).glob(present)):
             return path
     return None
 

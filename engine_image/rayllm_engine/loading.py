@@ -32,6 +32,8 @@ class Plan:
     """The model that is downloaded from the Hub."""
     revision: str | None = None
     """Of the model on the Hub."""
+    load_format: str = "auto"
+    """Which of its weights are loaded, where it has some in two formats."""
     source: str | None = None
     """What the engine loads in the place of the model's id, where no download says."""
 
@@ -60,7 +62,7 @@ def plan_loading(model: str, engine_kwargs: Mapping[str, Any], mirror: MirrorSet
         return Plan(mirror)
     is_hub_id = _HUB_ID.fullmatch(model) is not None and not Path(model).exists()
     if load_format in DOWNLOADED_FORMATS and is_hub_id:
-        return Plan(mirror, hub=model, revision=engine_kwargs.get("revision"))
+        return Plan(mirror, hub=model, revision=engine_kwargs.get("revision"), load_format=load_format)
     return Plan(mirror)
 
 

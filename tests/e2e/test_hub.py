@@ -1,6 +1,7 @@
 """Models of the Hugging Face Hub: one download for a machine, and the Hub's own words when there is none."""
 
 from collections.abc import Iterator
+from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
@@ -60,6 +61,31 @@ def test_what_the_engine_loads_is_downloaded_and_no_other_format(stand_in: Hub, 
     stand_in.downloads.clear()
     machine.fetch(MODEL)
     assert stand_in.downloads == []
+
+
+BOTH = {
+    "config.json": b"{}",
+    "model-1-of-2.safetensors": b"1" * 9000,
+    "model-2-of-2.safetensors": b"2" * 9000,
+    "consolidated.safetensors": b"c" * 18000,
+}
+"""A model of Mistral: the same weights in Mistral's own format and in that of transformers."""
+FETCH = "import sys; from rayllm_engine.hub import fetch_from_hub as f; print(f(sys.argv[1], load_format=sys.argv[2]))"
+
+
+@pytest.mark.parametrize(("load_format", "unloaded"), [("auto", "model-*"), ("hf", "consolidated*")])
+def test_of_weights_in_two_formats_only_those_that_are_loaded_are_downloaded(
+    stand_in: Hub, machine: HubMachine, load_format: str, unloaded: str
+) -> None:
+    stand_in.models["mistralai/both"] = BOTH
+    fetch = ("-c", FETCH, "mistralai/both", load_format)
+    snapshot = finished(machine.launch(*fetch))
+    assert contents(snapshot) == {name: data for name, data in BOTH.items() if not fnmatch(name, unloaded)}
+    machine.environment["HF_ENDPOINT"] = "http://127.0.0.1:9"
+    assert finished(machine.launch(*fetch)) == snapshot
+    lost = next(each for each in snapshot.glob("*.safetensors"))
+    lost.unlink()
+    assert "Connection refused" in refused(machine.launch(*fetch))
 
 
 def test_replicas_that_start_together_download_once(stand_in: Hub, machine: HubMachine) -> None:

@@ -16,6 +16,8 @@ pytestmark = pytest.mark.integration
 
 OLD = {"image": "engine:1", "ray": "2.60.0", "vllm": "0.29.0"}
 NEW = {"image": "engine:2", "ray": "2.60.0", "vllm": "0.29.0"}
+OLDER = ("rayllm.dev/render-revision=1", "rayllm.dev/intent=another")
+"""What an older operator records: another revision, and another digest of what it has applied."""
 FOLLOWERS = ("follower-0", "follower-1", "follower-2")
 """Models that ask for every new engine image."""
 MODELS = (*(f"pinned-{number}" for number in range(17)), *FOLLOWERS)
@@ -75,7 +77,7 @@ def test_a_new_operator_restarts_only_those_that_ask_one_at_a_time(user: Namespa
     with operator(user, tmp_path / "old", OLD) as process:
         start_all(user, process)
     # What an older operator has written: this one renders by another revision.
-    user.kubectl.run("annotate", "rayservice", "--all", "--overwrite", "rayllm.dev/render-revision=1")
+    user.kubectl.run("annotate", "rayservice", "--all", "--overwrite", *OLDER)
     before = versions(user)
     with operator(user, tmp_path / "new", NEW, OLD) as process:
         for turn in range(1, len(FOLLOWERS) + 1):

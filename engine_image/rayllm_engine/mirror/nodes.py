@@ -58,7 +58,7 @@ async def model_files(
             await on_every_node(partial(fetch, plan.mirror), partial(fetch, plan.mirror, sink))
         )
     if plan.hub is not None:
-        everywhere = partial(fetch_from_hub, plan.hub, plan.revision)
+        everywhere = partial(fetch_from_hub, plan.hub, plan.revision, load_format=plan.load_format)
         paths = await on_every_node(everywhere, partial(everywhere, sink=sink))
         engine.hf_model_id = _same_path(paths)
         _keep_marked(plan.hub)
