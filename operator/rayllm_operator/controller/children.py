@@ -127,9 +127,9 @@ def _ray_service_actions(observed: Observed, plan: ModelPlan) -> Iterator[Action
         if live is not None and is_ours(live, observed.model):
             yield Delete(RAY_SERVICE, live, _why_stopped(plan))
         return
-    # An annotation that somebody took away does not make it an older version.
-    is_as_rendered = live is not None and was_applied_for(observed.model, live, manifest)
-    if live is not None and keeps_running_version(observed, plan) and not is_as_rendered:
+    keeps = live is not None and keeps_running_version(observed, plan)
+    # A record that somebody took away does not make it an older version.
+    if live is not None and keeps and not was_applied_for(observed.model, live, manifest):
         yield from keep_bounds(manifest, live)
         return
     annotations = {

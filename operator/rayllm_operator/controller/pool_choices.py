@@ -115,11 +115,11 @@ def _wanted(observed: Observed, groups: dict[str, WorkerGroup], name: str) -> di
 def _without_group(situation: Situation) -> set[str]:
     """Return the pools that a model would use which keeps an older version, and that version cannot."""
     plan, ray_service = situation.acceptance.plan, situation.ray_service
-    if plan is None or ray_service is None or not keeps_running_version(situation.observed, plan):
+    if plan is None or ray_service is None:
         return set()
-    return {group.name for group in plan.worker_groups} - {
-        group["groupName"] for group in worker_groups_of(ray_service)
-    }
+    there = {group["groupName"] for group in worker_groups_of(ray_service)}
+    missing = {group.name for group in plan.worker_groups} - there
+    return missing if missing and keeps_running_version(situation.observed, plan) else set()
 
 
 def _counted(count: PoolPods, *, is_used: bool) -> dict[str, Any]:
