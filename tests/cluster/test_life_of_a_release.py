@@ -188,7 +188,7 @@ def what_ray_trusts_is_closed(cluster: Installed) -> None:
     assert open_to("strangers", of_a_model) == {SERVE}
     assert open_to(MONITORING, {}) == {SERVE, METRICS}
     assert open_to(SYSTEM, {}) == {SERVE}
-    of_the_operator = {"app.kubernetes.io/name": "rayllm-operator", "app.kubernetes.io/instance": RELEASE}
+    of_the_operator = {"app.kubernetes.io/name": "rayllm-operator", "app.kubernetes.io/instance": "rayllm"}
     assert open_to(SYSTEM, of_the_operator) == {SERVE, METRICS, DASHBOARD}
     assert open_to("default", of_the_operator) == {SERVE}
     cluster.kubectl("delete", "namespace", "strangers", "--wait=false")
