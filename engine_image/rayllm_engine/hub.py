@@ -135,14 +135,20 @@ def _unloaded(files: Sequence[str], load_format: str) -> tuple[str, ...]:
     official = [file for file in weights if fnmatchcase(file, _OFFICIAL)]
     if not official or len(official) == len(weights):
         return _OLDER_WEIGHTS
-    return (*_OLDER_WEIGHTS, _CONVERTED if load_format == "auto" else _OFFICIAL)
+    _, passed_over = _formats(load_format)
+    return (*_OLDER_WEIGHTS, passed_over)
+
+
+def _formats(load_format: str) -> tuple[str, str]:
+    """Return which of Mistral's two formats is loaded where both are there, and which is passed over."""
+    return (_OFFICIAL, _CONVERTED) if load_format == "auto" else (_CONVERTED, _OFFICIAL)
 
 
 def _complete_snapshot(download: Callable[..., str], load_format: str) -> str | None:
     """Return the snapshot that the cache holds whole, None where it does not."""
     from huggingface_hub.errors import LocalEntryNotFoundError  # noqa: PLC0415
 
-    loaded, unloaded = (_OFFICIAL, _CONVERTED) if load_format == "auto" else (_CONVERTED, _OFFICIAL)
+    loaded, unloaded = _formats(load_format)
     # What has to be there for the rest to be passed over.
     for present, passed_over in (
         ("*", ()),

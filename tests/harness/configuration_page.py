@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from rayllm_operator.api.configuration import OperatorConfiguration
-from tests.harness.generated_page import with_generated
+from tests.harness.generated_page import description, with_generated
 from tests.harness.local_stack import CHECKOUT
 
 PAGE = CHECKOUT / "docs" / "configuration.md"
@@ -25,11 +25,10 @@ def with_table(page: str) -> str:
 def _rows(schema: Schema, parts: Mapping[str, Schema], place: str) -> Iterator[str]:
     for key, field in schema["properties"].items():
         name, part = f"{place}{key}", _part(field)
-        text = " ".join(str(field.get("description", "")).split()).replace("|", "\\|")
         is_section = part and part not in _TOLD_WITH_MODELS
         needed = key in (schema.get("required") or [])
         default = "required" if needed else "" if is_section else _default(field.get("default"))
-        yield f"| `{name}` | {default} | {text} |\n"
+        yield f"| `{name}` | {default} | {description(field)} |\n"
         if is_section:
             yield from _rows(parts[part], parts, f"{name}[]." if field.get("type") == "array" else f"{name}.")
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import yaml
 
-from tests.harness.generated_page import with_generated
+from tests.harness.generated_page import description, with_generated
 from tests.harness.local_stack import CHECKOUT
 
 PAGE = CHECKOUT / "docs" / "crds.md"
@@ -25,7 +25,7 @@ def _kind(name: str) -> Iterator[str]:
     crd = yaml.safe_load((CHECKOUT / "crds" / name).read_text())
     names, version = crd["spec"]["names"], crd["spec"]["versions"][0]
     schema = version["schema"]["openAPIV3Schema"]
-    yield f"\n## {names['kind']}\n\n{_text(schema)}\n\n"
+    yield f"\n## {names['kind']}\n\n{description(schema)}\n\n"
     yield (
         f"`{crd['spec']['group']}/{version['name']}`, {crd['spec']['scope'].lower()}; "
         f"short name `{names['shortNames'][0]}`.\n"
@@ -45,7 +45,7 @@ def _rows(schema: Schema, path: str) -> Iterator[str]:
         place = f"{path}.{key}"
         needed = " Required." if key in required else ""
         more = " Its keys are in [registry.md](registry.md)." if place in _TOLD_IN_FULL else ""
-        yield f"| `{place.partition('.')[2]}` | {_type(field)} | {_text(field)}{needed}{more} |\n"
+        yield f"| `{place.partition('.')[2]}` | {_type(field)} | {description(field)}{needed}{more} |\n"
         if not more:
             yield from _rows(field, place)
             yield from _rows(field.get("items") or {}, f"{place}[]")
@@ -61,10 +61,6 @@ def _type(field: Schema) -> str:
         return f"list of {_type(field.get('items') or {})}"
     values = field.get("additionalProperties")
     return f"map of {_type(values)}" if isinstance(values, Mapping) else kind
-
-
-def _text(schema: Schema) -> str:
-    return " ".join(str(schema.get("description", "")).split()).replace("|", "\\|")
 
 
 if __name__ == "__main__":

@@ -1,17 +1,15 @@
 """Which writes make a model's children say what they should. None where they do already."""
 
-from collections.abc import Collection, Iterator
-from typing import Any
+from collections.abc import Collection, Iterable, Iterator
 
 from rayllm_operator.api.meta import (
     ANNOTATION_GENERATION,
-    ANNOTATION_PAUSED,
     ANNOTATION_RESTARTED_AT,
     GROUP,
 )
 from rayllm_operator.controller.acceptance import Acceptance
 from rayllm_operator.controller.changes import GONE, differences
-from rayllm_operator.controller.decision import Action, Apply, Create, Delete, Ensure, Patch
+from rayllm_operator.controller.decision import Action, Apply, Create, Delete, Ensure, Patch, puts_back
 from rayllm_operator.controller.disowned import disowned_children
 from rayllm_operator.controller.observed import Observed, is_being_deleted, is_ours, was_ours
 from rayllm_operator.controller.records import (
@@ -26,7 +24,7 @@ from rayllm_operator.controller.records import (
 from rayllm_operator.controller.serving import active_cluster
 from rayllm_operator.controller.worker_bounds import carry_bounds, keep_bounds
 from rayllm_operator.kube.kinds import CLAIM, DISRUPTION_BUDGET, RAY_SERVICE, SERVICE, Kind
-from rayllm_operator.kube.port import Manifest, Object
+from rayllm_operator.kube.port import Manifest, Object, is_as_read
 from rayllm_operator.plan import Intent, ModelPlan
 from rayllm_operator.plan.upgrades import frees_first
 from rayllm_operator.render import (
@@ -45,7 +43,7 @@ _OWN_ANNOTATIONS = f"metadata.annotations.{GROUP}/"
 
 def child_actions(observed: Observed, acceptance: Acceptance) -> tuple[Action, ...]:
     """Return the writes; of a paused model, and of one whose spec is refused, only the Service's target."""
-    if acceptance.plan is None or observed.annotation(ANNOTATION_PAUSED) == "true":
+    if acceptance.plan is None or observed.is_paused:
         return tuple(_keep_address(observed))
     actions = (
         *_service_actions(observed, acceptance.plan),
@@ -54,12 +52,12 @@ def child_actions(observed: Observed, acceptance: Acceptance) -> tuple[Action, .
         *_ray_service_actions(observed, acceptance.plan),
         *carry_bounds(observed, acceptance.plan),
     )
-    return tuple(action for action in actions if not _is_contested(action, observed))
+    return _uncontested(actions, observed)
 
 
 def owner_actions(observed: Observed, acceptance: Acceptance) -> tuple[Action, ...]:
     """Return the writes that put back the owner of children which lost it; they come before all others."""
-    if acceptance.plan is None or observed.annotation(ANNOTATION_PAUSED) == "true":
+    if acceptance.plan is None or observed.is_paused:
         return ()
     found = disowned_children(observed, acceptance.plan)
     actions = [
@@ -67,7 +65,7 @@ def owner_actions(observed: Observed, acceptance: Acceptance) -> tuple[Action, .
         for kind, live, manifest in found
         for action in _written(kind, recorded(manifest, observed.model, _kept_annotations(live)), live)
     ]
-    return tuple(action for action in actions if not _is_contested(action, observed))
+    return _uncontested(actions, observed)
 
 
 def _kept_annotations(live: Object) -> dict[str, str]:
@@ -76,9 +74,11 @@ def _kept_annotations(live: Object) -> dict[str, str]:
     return {name: value for name, value in annotations_of(live).items() if name in kept}
 
 
-def _is_contested(action: Action, observed: Observed) -> bool:
-    """Return whether a write would only take back what somebody else will write again."""
-    return isinstance(action, Apply | Patch) and action.is_foreign and action.kind in observed.contested
+def _uncontested(actions: Iterable[Action], observed: Observed) -> tuple[Action, ...]:
+    """Return the writes without those that would only take back what somebody else will write again."""
+    return tuple(
+        action for action in actions if not (puts_back(action) and action.kind in observed.contested)
+    )
 
 
 def is_old_view(observed: Observed) -> bool:
@@ -190,8 +190,9 @@ def _written(
     ours = all(path.startswith(_OWN_ANNOTATIONS) for path in changed)
     is_foreign = not ours and recorded_intent(live) == recorded_intent(manifest)
     if is_foreign and any(path.endswith(GONE) for path in changed):
+        # What a Service was given, such as its addresses, the API server keeps where a spec leaves it out.
         operation = {"op": "replace", "path": "/spec", "value": manifest["spec"]}
-        yield Patch(kind, live, (_test_version(live), operation), changed[:_MOST_PATHS], is_foreign)
+        yield Patch(kind, live, (is_as_read(live), operation), changed[:_MOST_PATHS], is_foreign)
     elif changed:
         with_uid = {**manifest, "metadata": {**manifest["metadata"], "uid": live["metadata"]["uid"]}}
         yield Apply(kind, with_uid, live, changed[:_MOST_PATHS], is_foreign)
@@ -218,10 +219,5 @@ def _keep_address(observed: Observed) -> Iterator[Action]:
         yield Patch(
             SERVICE,
             service,
-            (_test_version(service), {"op": "add", "path": "/spec/selector", "value": selector}),
+            (is_as_read(service), {"op": "add", "path": "/spec/selector", "value": selector}),
         )
-
-
-def _test_version(live: Manifest) -> dict[str, Any]:
-    version = live["metadata"]["resourceVersion"]
-    return {"op": "test", "path": "/metadata/resourceVersion", "value": version}

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from rayllm_operator.controller.decision import Action, Apply, Patch
+from rayllm_operator.controller.decision import Action, puts_back
 from rayllm_operator.controller.keys import Key
 from rayllm_operator.kube.kinds import Kind
 
@@ -49,7 +49,7 @@ class Contests:
     def note(self, key: Key, actions: Iterable[Action]) -> None:
         """Remember what was put back."""
         for action in actions:
-            if isinstance(action, Apply | Patch) and action.is_foreign:
+            if puts_back(action):
                 known = self._known.setdefault(key, {})
                 known[action.kind] = self._next(known.get(action.kind), action.changed)
 

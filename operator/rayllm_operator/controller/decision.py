@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeGuard
 
 from rayllm_operator.controller.acceptance import Acceptance
 from rayllm_operator.kube.kinds import Kind
@@ -65,6 +65,11 @@ class Delete:
 
 
 Action = Create | Ensure | Apply | Patch | Delete
+
+
+def puts_back(action: Action) -> TypeGuard[Apply | Patch]:
+    """Return whether a write takes back what somebody else wrote."""
+    return isinstance(action, Apply | Patch) and action.is_foreign
 
 
 @dataclass(frozen=True)

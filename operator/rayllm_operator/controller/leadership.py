@@ -20,7 +20,7 @@ from rayllm_operator.controller.logs import log
 from rayllm_operator.controller.metrics import LEADER
 from rayllm_operator.kube.errors import ApiError, ConflictError, NotFoundError
 from rayllm_operator.kube.kinds import LEASE
-from rayllm_operator.kube.port import ApiPort, Object
+from rayllm_operator.kube.port import ApiPort, Object, is_as_read
 
 _RELEASE_SECONDS = 3.0
 """How long giving the Lease back may take when the process ends."""
@@ -195,9 +195,5 @@ class Leadership:
             await self._write(lease, {**spec, "holderIdentity": "", "leaseDurationSeconds": 1})
 
     async def _write(self, lease: Object, spec: dict[str, Any]) -> Object:
-        version = lease["metadata"]["resourceVersion"]
-        operations = [
-            {"op": "test", "path": "/metadata/resourceVersion", "value": version},
-            {"op": "add", "path": "/spec", "value": spec},
-        ]
+        operations = [is_as_read(lease), {"op": "add", "path": "/spec", "value": spec}]
         return await self._api.json_patch(LEASE, self._settings.name, self._settings.namespace, operations)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from rayllm_operator.api.meta import API_VERSION, LLM_MODEL
+from rayllm_operator.api.meta import ANNOTATION_PAUSED, API_VERSION, LLM_MODEL
 from rayllm_operator.controller.holders import Holder
 from rayllm_operator.kube.kinds import Kind
 from rayllm_operator.kube.port import Manifest, Object
@@ -113,6 +113,11 @@ class Observed:
         """The model's status as it was last written."""
         status: dict[str, Any] = self.model.get("status") or {}
         return status
+
+    @property
+    def is_paused(self) -> bool:
+        """Whether the operator keeps its hands off."""
+        return self.annotation(ANNOTATION_PAUSED) == "true"
 
     def annotation(self, name: str) -> str:
         """Return an annotation of the model; empty where it has none."""

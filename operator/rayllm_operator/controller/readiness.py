@@ -56,7 +56,7 @@ def readiness(situation: Situation) -> Verdict:
 
 
 def _paused(situation: Situation) -> Verdict | None:
-    if not situation.is_paused:
+    if not situation.observed.is_paused:
         return None
     message = "The annotation rayllm.dev/paused is set: the operator writes nothing but the Service's target."
     return Verdict(situation.was_ready, Reason.PAUSED, message, situation.proven_generation)

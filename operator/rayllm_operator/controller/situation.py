@@ -7,7 +7,6 @@ from functools import cached_property
 from typing import Any
 
 from rayllm_operator.api.conditions import ConditionType, Reason
-from rayllm_operator.api.meta import ANNOTATION_PAUSED
 from rayllm_operator.controller.acceptance import Acceptance
 from rayllm_operator.controller.causes.pods import (
     is_prepared,
@@ -48,11 +47,6 @@ class Situation:
     acceptance: Acceptance
     now: datetime
     actions: Sequence[Action] = ()
-
-    @property
-    def is_paused(self) -> bool:
-        """Whether the operator keeps its hands off."""
-        return self.observed.annotation(ANNOTATION_PAUSED) == "true"
 
     @cached_property
     def ray_service(self) -> Object | None:
@@ -162,7 +156,7 @@ class Situation:
         which pods KubeRay could not create.
         """
         plan = self.acceptance.plan
-        if plan is None or self.is_paused or not self.is_seen_by_kuberay or not self.target:
+        if plan is None or self.observed.is_paused or not self.is_seen_by_kuberay or not self.target:
             return False
         if not (self.pending if self.pending.name else self.active).application:
             return True

@@ -89,7 +89,7 @@ def seconds_of(part: Mapping[str, Any], now: datetime | None = None) -> float:
 
 
 def _is_starting(situation: Situation, verdict: Verdict) -> bool:
-    if not situation.target or situation.is_paused:
+    if not situation.target or situation.observed.is_paused:
         return False
     return not (verdict.ready and verdict.work is None)
 

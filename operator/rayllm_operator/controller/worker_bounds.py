@@ -8,7 +8,7 @@ from rayllm_operator.controller.observed import Observed, is_being_deleted
 from rayllm_operator.controller.serving import target_cluster
 from rayllm_operator.controller.worker_pods import pods_by_pool
 from rayllm_operator.kube.kinds import RAY_CLUSTER, RAY_SERVICE, Kind
-from rayllm_operator.kube.port import Manifest, Object
+from rayllm_operator.kube.port import Manifest, Object, is_as_read
 from rayllm_operator.plan import ModelPlan
 from rayllm_operator.render.effects import worker_groups_of
 
@@ -86,9 +86,7 @@ def _patch(
         if changes:
             operations += [{"op": "test", "path": f"{path}/groupName", "value": name}, *changes]
     if operations:
-        version = live["metadata"]["resourceVersion"]
-        is_as_read = {"op": "test", "path": "/metadata/resourceVersion", "value": version}
-        yield Patch(kind, live, (is_as_read, *operations))
+        yield Patch(kind, live, (is_as_read(live), *operations))
 
 
 def _bounds(groups: Sequence[Mapping[str, Any]]) -> Bounds:

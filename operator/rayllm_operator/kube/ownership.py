@@ -5,7 +5,7 @@ manager is another owner beside it, and what a later apply leaves out would stay
 the POST is turned into one of an apply first, as client-go's csaupgrade does for kubectl.
 """
 
-from rayllm_operator.kube.port import Manifest, Operation
+from rayllm_operator.kube.port import Manifest, Operation, is_as_read
 
 
 def claim_for_apply(live: Manifest, manager: str) -> tuple[Operation, ...]:
@@ -15,8 +15,4 @@ def claim_for_apply(live: Manifest, manager: str) -> tuple[Operation, ...]:
     if any(entry["operation"] == "Apply" for entry in mine) or not mine:
         return ()
     claimed = [{**entry, "operation": "Apply"} if entry in mine else entry for entry in entries]
-    version = live["metadata"]["resourceVersion"]
-    return (
-        {"op": "test", "path": "/metadata/resourceVersion", "value": version},
-        {"op": "replace", "path": "/metadata/managedFields", "value": claimed},
-    )
+    return is_as_read(live), {"op": "replace", "path": "/metadata/managedFields", "value": claimed}

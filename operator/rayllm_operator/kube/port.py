@@ -20,6 +20,11 @@ Operation = Mapping[str, Any]
 """One operation of a JSON patch (RFC 6902)."""
 
 
+def is_as_read(live: Manifest) -> Operation:
+    """Return the operation that makes a patch fail where the object is not as it was read."""
+    return {"op": "test", "path": "/metadata/resourceVersion", "value": live["metadata"]["resourceVersion"]}
+
+
 @dataclass(frozen=True)
 class ServicePort:
     """A port of a Service: the address of an HTTP server inside the cluster."""

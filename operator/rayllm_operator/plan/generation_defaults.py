@@ -57,17 +57,19 @@ def known_request_fields(vllm_version: str) -> frozenset[str]:
 
 def request_defaults(spec: LLMModelSpec) -> dict[str, Any]:
     """Return the defaults under vLLM's names; a null is no default, nor is a length that leaves no prompt."""
-    generation = spec.engine_config.generation
-    given = {
-        key: value
-        for key, value in ((generation and generation.generate_kwargs) or {}).items()
-        if value is not None
-    }
+    given = _given(spec)
     sampling = given.pop(DO_SAMPLE, None)
     defaults = {RENAMED.get(key, key): value for key, value in given.items()}
     if _exceeds(defaults.get(LENGTH), longest(spec)):
         del defaults[LENGTH]
     return {**defaults, "temperature": 0} if sampling is False else defaults
+
+
+def _given(spec: LLMModelSpec) -> dict[str, Any]:
+    """Return ``generate_kwargs`` as written, without nulls."""
+    generation = spec.engine_config.generation
+    given = (generation and generation.generate_kwargs) or {}
+    return {key: value for key, value in given.items() if value is not None}
 
 
 def longest(spec: LLMModelSpec) -> int:
@@ -82,12 +84,7 @@ def _exceeds(length: Any, tokens: int) -> bool:
 
 def check_generation_defaults(spec: LLMModelSpec, engine: SupportedEngine) -> list[Finding]:
     """Return errors for contradictions in generate_kwargs, and warnings for what has no effect."""
-    generation = spec.engine_config.generation
-    given = {
-        key: value
-        for key, value in ((generation and generation.generate_kwargs) or {}).items()
-        if value is not None
-    }
+    given = _given(spec)
     return [
         *_contradictions(given),
         *_lengths(given, longest(spec)),
